@@ -1,0 +1,49 @@
+"""User operations as car makers practise it: points, tiers, referrals, NPS, segments, simulation.
+
+One program file — run it live, replay it over history, simulate it into the future.
+The names below are loaded when first used, so that `import userops` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from userops.core.conditions import Condition as Condition
+    from userops.core.conditions import F as F
+    from userops.core.events import Event as Event
+    from userops.errors import PlanError as PlanError
+    from userops.errors import Rejected as Rejected
+    from userops.errors import UseropsError as UseropsError
+
+__version__ = "0.1.0"
+
+#: Public name → module that defines it, in reading order.
+_HOME = {
+    "UseropsError": "errors",
+    "Rejected": "errors",
+    "PlanError": "errors",
+    "Event": "core.events",
+    "F": "core.conditions",
+    "Condition": "core.conditions",
+}
+_ROOMS = ("points", "tiers", "referrals", "nps", "segments", "program", "simulation")
+
+__all__ = ["Condition", "Event", "F", "PlanError", "Rejected", "UseropsError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name, or a capability, when it is first used (PEP 562)."""
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"userops.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _ROOMS:
+        return importlib.import_module(f"userops.{name}")
+    raise AttributeError(f"module 'userops' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names and the capabilities."""
+    return sorted([*globals(), *_HOME, *_ROOMS])

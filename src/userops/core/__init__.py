@@ -1,0 +1,1 @@
+"""Words shared by all capabilities: ids, amounts, time, chance, conditions, events, commands, tables."""
