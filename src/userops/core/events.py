@@ -13,7 +13,7 @@ from attrs import field, frozen
 from userops.core.amounts import amount as _amount
 from userops.core.calendar import instant
 from userops.core.fields import checked
-from userops.core.ids import MAX_ID_BYTES, identifier, text
+from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, identifier, text
 from userops.errors import InvalidValue
 
 
@@ -62,7 +62,9 @@ def _frozen_value(value: Any) -> Any:
 
 _fields = checked(
     {
-        **dict.fromkeys(("id", "kind", "member"), identifier),
+        "id": partial(identifier, most=MAX_EVENT_ID_BYTES),
+        "kind": partial(identifier, most=MAX_EVENT_ID_BYTES),
+        "member": identifier,
         "at": instant,
         "reference": partial(text, most=MAX_ID_BYTES),
         "amount": _amount,

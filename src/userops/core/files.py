@@ -28,8 +28,8 @@ MAX_DEPTH = 24
 #: Faults beyond these many are counted, not listed.
 MAX_FAULTS = 100
 # A dotted key of thousands of parts, or brackets without end, cost the TOML parser quadratic time.
-_TOO_DOTTED = re.compile(r"(?:[^\s.=\[\]]{1,80}[ \t]*\.[ \t]*){%d}" % MAX_DEPTH)
-_TOO_NESTED = re.compile(r"(?:[\[{][\s]*){%d}" % MAX_DEPTH)
+_TOO_DOTTED = re.compile(rf"(?:[^\s.=\[\]]{{1,80}}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}")
+_TOO_NESTED = re.compile(rf"(?:[\[{{][\s]*){{{MAX_DEPTH}}}")
 _PLAIN_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
 _REQUIRED: Any = object()
 

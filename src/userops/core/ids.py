@@ -6,6 +6,8 @@ from userops.errors import InvalidValue
 
 #: The most UTF-8 bytes of an id; every database index holds a key of this length.
 MAX_ID_BYTES = 1_024
+#: The most UTF-8 bytes of an event's id, and of a program's or rule's name: ids made from them still fit.
+MAX_EVENT_ID_BYTES, MAX_NAME_BYTES = 512, 100
 #: The most UTF-8 bytes of a reason and of other free text.
 MAX_TEXT_BYTES = 4_096
 
@@ -33,14 +35,14 @@ def text(value: object, name: str, *, most: int = MAX_TEXT_BYTES) -> str:
     return exact
 
 
-def identifier(value: object, name: str) -> str:
-    """Return `value` as an id: non-empty text of at most `MAX_ID_BYTES`.
+def identifier(value: object, name: str, *, most: int = MAX_ID_BYTES) -> str:
+    """Return `value` as an id: non-empty text of at most `most` bytes.
 
     >>> identifier("", "member")
     Traceback (most recent call last):
     userops.errors.InvalidValue: member must not be empty
     """
-    exact = text(value, name, most=MAX_ID_BYTES)
+    exact = text(value, name, most=most)
     if not exact:
         raise InvalidValue(f"{name} must not be empty")
     return exact
