@@ -1,0 +1,71 @@
+"""Points: a ledger of lots with expiry and funding, and the commands that change it."""
+
+from __future__ import annotations
+
+from userops.core.commands import (
+    Capture,
+    Clawback,
+    Command,
+    Earn,
+    Exchange,
+    Expire,
+    Extend,
+    Hold,
+    Note,
+    Release,
+    Restore,
+    Reverse,
+    Spend,
+    Transfer,
+    WriteOff,
+)
+from userops.points.ledger import Ledger
+from userops.points.transaction import Posting
+from userops.points.values import (
+    Balance,
+    Budget,
+    Currency,
+    Entry,
+    Explanation,
+    Finding,
+    Fund,
+    FundingRow,
+    Leg,
+    Line,
+    Lot,
+    Receipt,
+    Statement,
+)
+
+__all__ = [
+    "Balance",
+    "Budget",
+    "Capture",
+    "Clawback",
+    "Command",
+    "Currency",
+    "Earn",
+    "Entry",
+    "Exchange",
+    "Expire",
+    "Explanation",
+    "Extend",
+    "Finding",
+    "Fund",
+    "FundingRow",
+    "Hold",
+    "Ledger",
+    "Leg",
+    "Line",
+    "Lot",
+    "Note",
+    "Posting",
+    "Receipt",
+    "Release",
+    "Restore",
+    "Reverse",
+    "Spend",
+    "Statement",
+    "Transfer",
+    "WriteOff",
+]

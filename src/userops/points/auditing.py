@@ -1,0 +1,94 @@
+"""The audit: everything the books say, proven again from the entries alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Protocol
+
+from userops.core.calendar import micros
+from userops.core.commands import Earn, Exchange
+from userops.points.books import Store
+from userops.points.history import History
+from userops.points.issuing import budget_period
+from userops.points.values import Entry, Finding
+from userops.points.wallet import Wallet
+
+
+class Audited(Store, Protocol):
+    """A store that can be audited."""
+
+
+def audit(store: Audited) -> Iterator[Finding]:
+    """Yield what is wrong: unbalanced entries, gaps, and running state that the entries do not bear out."""
+    entries = list(store.entries())
+    for place, entry in enumerate(entries, start=1):
+        if entry.sequence != place:
+            yield Finding("sequence", entry.id, f"recorded as {entry.sequence}, found in place {place}")
+        yield from _unbalanced(entry)
+    ids = [entry.id for entry in entries]
+    if len(set(ids)) < len(ids):
+        yield Finding("duplicate", "", "two entries have one id")
+    for member in store.members():
+        wallet = store.wallet(member)
+        if wallet is not None:
+            yield from _wallet_findings(store, wallet)
+    yield from _budget_findings(store, entries)
+
+
+def _unbalanced(entry: Entry) -> Iterator[Finding]:
+    totals: dict[str, int] = defaultdict(int)
+    for leg in entry.legs:
+        totals[leg.currency] += leg.points
+    for currency, total in totals.items():
+        if total:
+            yield Finding("unbalanced", entry.id, f"the legs in {currency} sum to {total:+,}")
+
+
+def _wallet_findings(store: Store, wallet: Wallet) -> Iterator[Finding]:
+    member = wallet.member
+    entries = list(store.entries(member))
+    history = History.of(member, entries)
+    if wallet.length != len(entries):
+        yield Finding("length", member, f"{wallet.length} entries were counted, {len(entries)} are there")
+    kept = {lot.id: lot for lot in store.wallet_lots(member)}
+    for id_ in kept.keys() ^ history.lots.keys():
+        yield Finding("lot", id_, "is known to the running state or to the entries, not to both")
+    for id_ in kept.keys() & history.lots.keys():
+        was, is_ = history.lots[id_], kept[id_]
+        if was != is_:
+            yield Finding("lot", id_, f"the running state has {is_.left} left, the entries give {was.left}")
+        if not 0 <= is_.written <= is_.left <= is_.original:
+            yield Finding("lot", id_, f"{is_.left} left of {is_.original}, {is_.written} of them expired")
+    opened = {lot.id: lot for lots in wallet.lots.values() for lot in lots}
+    expected = {id_: lot for id_, lot in kept.items() if lot.left > lot.written}
+    if opened != expected:
+        yield Finding("wallet", member, "the open lots are not those that have points left")
+    owed = {debt.entry: debt.points for debt in wallet.debts}
+    if owed != {origin: debt.points for origin, debt in history.debts.items() if debt.points}:
+        yield Finding("debt", member, "the debts are not those that the entries give")
+    for lot_id, held in history.held_by_lot(wallet.latest).items():
+        if held > history.lots[lot_id].left:
+            yield Finding("hold", lot_id, f"{held} held, {history.lots[lot_id].left} left")
+
+
+def _budget_findings(store: Store, entries: list[Entry]) -> Iterator[Finding]:
+    issued: dict[tuple[str, str], int] = defaultdict(int)
+    earns: dict[str, Entry] = {}
+    for entry in entries:
+        command = entry.command
+        if isinstance(command, Earn | Exchange):
+            earns[entry.id] = entry
+            points = command.points if isinstance(command, Earn) else command.result
+        elif entry.kind == "reverse" and getattr(command, "entry", "") in earns:
+            points = -(entry.recovered + entry.indebted)
+            entry = earns[command.entry]  # type: ignore[attr-defined]  # noqa: PLW2901 — what it undoes
+        else:
+            continue
+        fund = store.funds[entry.command.fund]  # type: ignore[attr-defined]
+        if fund.budget is not None:
+            issued[budget_period(fund, micros(entry.at))] += points
+    for key, points in issued.items():
+        limit = store.funds[key[0]].budget
+        if points != store.issued(key) or (limit is not None and points > limit.points):
+            yield Finding("budget", " ".join(key), f"{points} issued, {store.issued(key)} counted")

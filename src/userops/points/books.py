@@ -1,0 +1,167 @@
+"""The books: what posting reads and changes, over any store, with every change buffered until commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from attrs import define, evolve, field
+
+from userops.core.calendar import micros
+from userops.core.commands import Command
+from userops.points.history import History
+from userops.points.values import Currency, Entry, Fund, LotState, Receipt
+from userops.points.wallet import HoldState, Wallet
+
+#: (fund, period): what a budget counts together.
+Period = tuple[str, str]
+
+
+class Store(Protocol):
+    """What a store keeps. Reads inside a transaction see what is committed; `commit` is all or nothing."""
+
+    @property
+    def currencies(self) -> Mapping[str, Currency]: ...
+    @property
+    def funds(self) -> Mapping[str, Fund]: ...
+    def wallet(self, member: str) -> Wallet | None: ...
+    def lot(self, lot: str) -> LotState | None: ...
+    def wallet_lots(self, member: str) -> Iterable[LotState]: ...
+    def hold(self, hold: str) -> HoldState | None: ...
+    def entry(self, entry: str) -> Entry | None: ...
+    def sweep(self, id_: str) -> tuple[Command, Receipt] | None: ...
+    def undone(self, entry: str) -> int: ...
+    def issued(self, period: Period) -> int: ...
+    def counter(self, name: str) -> int: ...
+    def last_sequence(self) -> int: ...
+    def members(self) -> Iterable[str]: ...
+    def entries(
+        self,
+        member: str | None = None,
+        *,
+        rule: str | None = None,
+        event: str | None = None,
+        reference: str | None = None,
+    ) -> Iterable[Entry]: ...
+
+
+@define
+class Changes:
+    """What a transaction changes: written to a store together, or not at all."""
+
+    entries: list[Entry] = field(factory=list)
+    wallets: dict[str, Wallet] = field(factory=dict)
+    lots: dict[str, LotState] = field(factory=dict)
+    holds: dict[str, HoldState] = field(factory=dict)
+    sweeps: dict[str, tuple[Command, Receipt]] = field(factory=dict)
+    undone: dict[str, int] = field(factory=dict)
+    #: Differences to be added, so that a store can update conditionally.
+    issued: dict[Period, int] = field(factory=dict)
+    counters: dict[str, int] = field(factory=dict)
+    #: The bounds that a counter's value must keep at commit.
+    counter_limits: dict[str, int] = field(factory=dict)
+
+
+@define
+class Books:
+    """A store seen through the changes of the transaction under way."""
+
+    store: Store
+    changes: Changes = field(factory=Changes)
+    _by_id: dict[str, Entry] = field(factory=dict)
+
+    @property
+    def currencies(self) -> Mapping[str, Currency]:
+        """The declared currencies."""
+        return self.store.currencies
+
+    @property
+    def funds(self) -> Mapping[str, Fund]:
+        """The declared funds."""
+        return self.store.funds
+
+    def wallet(self, member: str) -> Wallet:
+        """Return a member's running state; a new member has an empty wallet."""
+        return self.changes.wallets.get(member) or self.store.wallet(member) or Wallet(member)
+
+    def lot(self, lot: str) -> LotState | None:
+        """Return a lot, open or closed."""
+        return self.changes.lots.get(lot) or self.store.lot(lot)
+
+    def wallet_lots(self, member: str) -> list[LotState]:
+        """Return all lots of a wallet, closed ones too."""
+        lots = {lot.id: lot for lot in self.store.wallet_lots(member)}
+        lots.update((lot.id, lot) for lot in self.changes.lots.values() if lot.member == member)
+        return list(lots.values())
+
+    def hold(self, hold: str) -> HoldState | None:
+        """Return a hold, live or resolved."""
+        return self.changes.holds.get(hold) or self.store.hold(hold)
+
+    def entry(self, entry: str) -> Entry | None:
+        """Return an entry by its id."""
+        return self._by_id.get(entry) or self.store.entry(entry)
+
+    def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
+        """Return a posted `Expire` and its receipt: it makes entries of other ids."""
+        return self.changes.sweeps.get(id_) or self.store.sweep(id_)
+
+    def undone(self, entry: str) -> int:
+        """Return how many points of an entry have been undone."""
+        known = self.changes.undone.get(entry)
+        return self.store.undone(entry) if known is None else known
+
+    def issued(self, period: Period) -> int:
+        """Return what counts against a fund's budget in a period."""
+        return self.store.issued(period) + self.changes.issued.get(period, 0)
+
+    def counter(self, name: str) -> int:
+        """Return a program-wide counter, 0 when it was never counted."""
+        return self.store.counter(name) + self.changes.counters.get(name, 0)
+
+    def count(self, name: str, delta: int, at_most: int | None = None) -> None:
+        """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
+        self.changes.counters[name] = self.changes.counters.get(name, 0) + delta
+        if at_most is not None:
+            self.changes.counter_limits[name] = at_most
+
+    def members(self) -> list[str]:
+        """Return all members with a wallet, in order of id."""
+        return sorted({*self.store.members(), *self.changes.wallets})
+
+    def entries(
+        self,
+        member: str | None = None,
+        *,
+        rule: str | None = None,
+        event: str | None = None,
+        reference: str | None = None,
+    ) -> Iterator[Entry]:
+        """Yield entries in order of recording, those of this transaction last."""
+        yield from self.store.entries(member, rule=rule, event=event, reference=reference)
+        for entry in self.changes.entries:
+            if (
+                (member is None or member in entry.members)
+                and (rule is None or entry.rule == rule)
+                and (event is None or entry.event == event)
+                and (reference is None or entry.reference == reference)
+            ):
+                yield entry
+
+    def history(self, member: str) -> History:
+        """Return the wallet as all its entries tell it."""
+        return History.of(member, self.entries(member))
+
+    def next_sequence(self) -> int:
+        """Return the sequence that the next entry gets."""
+        return self.store.last_sequence() + len(self.changes.entries) + 1
+
+    def record(self, entry: Entry, wallets: Iterable[Wallet]) -> None:
+        """Append an entry, and move its wallets on."""
+        at = micros(entry.at)
+        for wallet in wallets:
+            self.changes.wallets[wallet.member] = evolve(
+                wallet, latest=max(wallet.latest, at), length=wallet.length + 1
+            )
+        self.changes.entries.append(entry)
+        self._by_id[entry.id] = entry

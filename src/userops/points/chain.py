@@ -1,0 +1,119 @@
+"""Tamper evidence: every wallet's entries are a chain of hashes, and the head is the root over all chains.
+
+Members appear in the chains as commitments, HMAC-SHA256(salt, id and generation), so that a chain verifies
+after a member's id was erased. The salt is the caller's and is stored nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+import attrs
+
+from userops.core.calendar import micros
+from userops.core.ids import derived_id
+from userops.points.values import Entry
+
+ERASED = "erased:"
+EMPTY_TIP = bytes(32)
+#: Fields of commands and entries that name members, and accounts that do.
+_MEMBER_FIELDS = ("member", "to")
+_MEMBER_ACCOUNTS = ("wallet:", "debt:")
+
+Name = Callable[[str], str]
+
+
+def commitment(salt: bytes, member: str, generation: int) -> str:
+    """Return what stands for a member in the chains, and in the books once the id is erased.
+
+    >>> commitment(b"", "u1", 0) == commitment(b"", "u1", 1)
+    False
+    """
+    text = derived_id(member, str(generation)).encode()
+    return ERASED + hmac.new(salt, text, hashlib.sha256).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """Return the bytes of a value: tagged, length-prefixed, and equal only for equal values.
+
+    >>> canonical(("a", 1)) == canonical(("a1",))
+    False
+    """
+    if isinstance(value, tuple):
+        parts = b"".join(canonical(part) for part in value)
+        return b"t%d:%d:" % (len(value), len(parts)) + parts
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, datetime):
+        value = micros(value)
+    if isinstance(value, Decimal | Fraction):
+        exact = Fraction(value)
+        value = f"{exact.numerator}/{exact.denominator}"
+    if attrs.has(type(value)):
+        return canonical(tuple((a.name, getattr(value, a.name)) for a in attrs.fields(type(value))))
+    tag = {str: b"s", int: b"i", bool: b"o", bytes: b"b", type(None): b"n"}[type(value)]
+    content = value if isinstance(value, bytes) else str(value).encode()
+    return tag + b"%d:" % len(content) + content
+
+
+def named_command(command: Any, name: Name) -> Any:
+    """Return a command with its members renamed; fields that are no members stay."""
+    renamed = {
+        field: name(value)
+        for field in _MEMBER_FIELDS
+        if isinstance(value := getattr(command, field, None), str)
+    }
+    return attrs.evolve(command, **renamed) if renamed else command
+
+
+def named_account(account: str, name: Name) -> str:
+    """Return an account with its member renamed."""
+    for prefix in _MEMBER_ACCOUNTS:
+        if account.startswith(prefix):
+            return prefix + name(account.removeprefix(prefix))
+    return account
+
+
+def named_entry(entry: Entry, name: Name) -> Entry:
+    """Return an entry with its members renamed."""
+    return attrs.evolve(
+        entry,
+        members=tuple(name(member) for member in entry.members),
+        command=named_command(entry.command, name),
+        legs=tuple(attrs.evolve(leg, account=named_account(leg.account, name)) for leg in entry.legs),
+        created=tuple(attrs.evolve(lot, member=name(lot.member)) for lot in entry.created),
+    )
+
+
+def entry_bytes(entry: Entry, name: Name) -> bytes:
+    """Return what a chain covers of an entry: all but its place in the order of recording."""
+    named = named_entry(entry, name)
+    return canonical((type(entry.command).__name__, attrs.evolve(named, sequence=0)))
+
+
+def extend(tip: bytes, content: bytes) -> bytes:
+    """Return the tip of a chain after one more link.
+
+    >>> extend(EMPTY_TIP, b"a") == extend(EMPTY_TIP, b"b")
+    False
+    """
+    return hashlib.sha256(tip + hashlib.sha256(content).digest()).digest()
+
+
+def tip_of(entries: Iterable[Entry], name: Name, tip: bytes = EMPTY_TIP) -> bytes:
+    """Return the tip of a wallet's chain."""
+    for entry in entries:
+        tip = extend(tip, entry_bytes(entry, name))
+    return tip
+
+
+def root(chains: Iterable[tuple[str, int, bytes]]) -> str:
+    """Return the head over all chains: (commitment, length, tip), in order of commitment."""
+    return hashlib.sha256(b"".join(canonical(chain) for chain in sorted(chains))).hexdigest()

@@ -1,0 +1,77 @@
+"""Writing expiries, each dated at its own instant, and moving them later."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from userops.core.calendar import from_micros, micros
+from userops.core.commands import Expire, Extend
+from userops.core.ids import derived_id
+from userops.points.books import Books
+from userops.points.draft import Draft
+from userops.points.history import EXPIRED, extended_lots, wallet_account
+from userops.points.values import LotState, Receipt
+from userops.points.wallet import Wallet
+
+
+def post_expire(books: Books, command: Expire) -> Receipt:
+    """Write the expiries due by the command's instant: one entry per wallet and instant."""
+    done = books.sweep(command.id)
+    if done is not None:
+        return evolve(done[1], replayed=True)
+    until = micros(command.at)
+    expired: list[tuple[str, int]] = []
+    for member in books.members() if command.member is None else [command.member]:
+        for at, lots in sorted(_due(books.wallet(member), until).items()):
+            # Named by a lot, not by the member: an id outlives the erasure of a member.
+            id_ = derived_id(command.id, lots[0][0].id, str(at))
+            draft = Draft(
+                books, evolve(command, id=id_, member=member, at=from_micros(at)), member, command.currency
+            )
+            for lot, points in lots:
+                draft.currency = lot.currency
+                draft.write_expired(lot.id, points)
+            draft.currency = command.currency
+            draft.commit()
+            expired.extend(draft.expired)
+        _forget_lapsed(books, member, until)
+    receipt = Receipt(command.id, books.next_sequence() - 1, (), tuple(expired))
+    books.changes.sweeps[command.id] = (command, receipt)
+    return receipt
+
+
+def _due(wallet: Wallet, until: int) -> dict[int, list[tuple[LotState, int]]]:
+    """Return what expires by `until`: by instant, (lot, points). Points of a lapsed hold expire as it lapses."""
+    due: dict[int, list[tuple[LotState, int]]] = {}
+    for lot in (lot for lots in wallet.lots.values() for lot in lots):
+        if lot.expires_at is None or lot.expires_at > until:
+            continue
+        left = lot.left - lot.written
+        for hold in wallet.holds:
+            reserved = sum(n for lot_id, n in hold.allocations if lot_id == lot.id)
+            if not reserved or (hold.expires_at is not None and hold.expires_at <= lot.expires_at):
+                continue
+            left -= reserved
+            if hold.expires_at is not None and hold.expires_at <= until:
+                due.setdefault(hold.expires_at, []).append((lot, reserved))
+        if left > 0:
+            due.setdefault(lot.expires_at, []).append((lot, left))
+    return due
+
+
+def _forget_lapsed(books: Books, member: str, until: int) -> None:
+    wallet = books.wallet(member)
+    live = tuple(hold for hold in wallet.holds if hold.expires_at is None or hold.expires_at > until)
+    if len(live) < len(wallet.holds):
+        books.changes.wallets[member] = evolve(wallet, holds=live)
+
+
+def post_extend(books: Books, command: Extend) -> Receipt:
+    """Move the expiry of living lots later; an entry without a list of them, however many they are."""
+    draft = Draft(books, command, command.member, command.currency)
+    for lot in extended_lots(books.wallet_lots(command.member), command):
+        back = lot.written
+        draft.leg(EXPIRED, -back, lot.id)
+        draft.leg(wallet_account(command.member), back, lot.id)
+        draft.keep(evolve(lot, written=0))
+    return draft.commit()

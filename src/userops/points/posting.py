@@ -1,0 +1,106 @@
+"""Posting: a command becomes one entry, or is refused for the first reason in the order of precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from userops.core.commands import (
+    Capture,
+    Command,
+    Earn,
+    Exchange,
+    Expire,
+    Extend,
+    Hold,
+    Note,
+    Release,
+    Reverse,
+    Spend,
+    Transfer,
+    WriteOff,
+)
+from userops.errors import IdConflict, InvalidCommand
+from userops.points.books import Books
+from userops.points.chain import ERASED
+from userops.points.draft import Draft
+from userops.points.expiring import post_expire, post_extend
+from userops.points.issuing import check_currency, known_fund, post_earn, post_exchange
+from userops.points.spending import post_capture, post_hold, post_release, post_spend, post_transfer
+from userops.points.undoing import post_reverse, post_write_off
+from userops.points.values import Receipt
+
+
+def _post_note(books: Books, command: Note) -> Receipt:
+    return Draft(books, command, command.member, command.currency).commit()
+
+
+_HANDLERS: dict[type[Command], Callable[[Books, Any], Receipt]] = {
+    Earn: post_earn,
+    Spend: post_spend,
+    Hold: post_hold,
+    Capture: post_capture,
+    Release: post_release,
+    Reverse: post_reverse,
+    Transfer: post_transfer,
+    Exchange: post_exchange,
+    Extend: post_extend,
+    WriteOff: post_write_off,
+    Note: _post_note,
+    Expire: post_expire,
+}
+#: Commands whose currency is that of what they refer to.
+_FOLLOW_TARGET = (Reverse, Capture, Release, Expire)
+
+
+def post(books: Books, command: object, generations: Callable[[str], list[str]]) -> Receipt:
+    """Post one command into the books; `generations` gives the erased names that a member had.
+
+    Order of precedence: malformed, id conflict, unknown names, not spendable, resolved or over-reversed,
+    budget, balance.
+    """
+    handler = _HANDLERS.get(type(command))  # type: ignore[arg-type]
+    if handler is None or not isinstance(command, Command):
+        raise InvalidCommand(f"a command was expected, not {type(command).__name__}", field="command")
+    for member in (getattr(command, "member", None), getattr(command, "to", None)):
+        if isinstance(member, str) and member.startswith(ERASED):
+            raise InvalidCommand(f"member ids do not begin with {ERASED!r}", field="member")
+    replayed = _replay(books, command, generations)
+    if replayed is not None:
+        return replayed
+    if not isinstance(command, _FOLLOW_TARGET):
+        check_currency(books, command.currency)
+    for fund in getattr(command, "funds", None) or ():
+        known_fund(books, fund)
+    return handler(books, command)
+
+
+def _replay(books: Books, command: Command, generations: Callable[[str], list[str]]) -> Receipt | None:
+    """Return the original receipt of a command posted before, or refuse different content under its id."""
+    sweep = books.sweep(command.id)
+    entry = None if sweep is not None else books.entry(command.id)
+    if sweep is None and entry is None:
+        return None
+    before: Command = sweep[0] if sweep is not None else entry.command  # type: ignore[union-attr]
+    if type(before) is not type(command):
+        _conflict(command, "kind", type(before).__name__, type(command).__name__)
+    for attribute in attrs.fields(type(command)):
+        was, given = getattr(before, attribute.name), getattr(command, attribute.name)
+        if was != given and not (isinstance(given, str) and was in generations(given)):
+            _conflict(command, attribute.name, was, given)
+    if sweep is not None:
+        return attrs.evolve(sweep[1], replayed=True)
+    assert entry is not None  # noqa: S101 — one of the two was found
+    return Receipt(entry.id, entry.sequence, entry.allocations, entry.expired, replayed=True)
+
+
+def _conflict(command: Command, field: str, was: object, given: object) -> None:
+    raise IdConflict(
+        f"{command.id!r} was posted before with another {field}: {was!r}, now {given!r}",
+        id=command.id,
+        field=field,
+        was=was,
+        given=given,
+    )

@@ -1,0 +1,216 @@
+"""Readings over entries: lots, statements, funding, the trial balance, an explanation of one entry."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from userops.core.calendar import from_micros, micros
+from userops.points.history import EXPIRED, History, wallet_account
+from userops.points.values import Balance, Entry, Explanation, FundingRow, Line, Lot, LotState, Statement
+from userops.points.wallet import spending_order
+
+EntriesOf = Callable[[str], Iterable[Entry]]
+
+
+def balance_of(history: History, currency: str, at: int) -> Balance:
+    """Return what a history leaves a member at an instant."""
+    available = pending = held = 0
+    for lot, points, reserved in history.standing_lots(currency, at):
+        held += reserved
+        if lot.available_at <= at:
+            available += points - reserved
+        else:
+            pending += points - reserved
+    debt = sum(debt.points for debt in history.debts.values() if debt.currency == currency)
+    return Balance(available, pending, held, debt)
+
+
+def shown_lot(lot: LotState, points: int) -> Lot:
+    """Return a lot as callers see it."""
+    return Lot(
+        id=lot.id,
+        points=points,
+        original=lot.original,
+        fund=lot.fund,
+        unit_cost=lot.unit_cost,
+        earned_at=from_micros(lot.earned_at),
+        available_at=from_micros(lot.available_at),
+        expires_at=None if lot.expires_at is None else from_micros(lot.expires_at),
+        rule=lot.rule,
+        origin=lot.origin,
+    )
+
+
+def lots_of(history: History, currency: str, at: int) -> tuple[Lot, ...]:
+    """Return the lots that have points at an instant, in spending order."""
+    found = sorted(history.standing_lots(currency, at), key=lambda found: spending_order(found[0]))
+    return tuple(shown_lot(lot, points) for lot, points, _ in found)
+
+
+def statement(
+    member: str, currency: str, entries: Iterable[Entry], start: int, end: int, known_at: int | None
+) -> Statement:
+    """Return what happened to a member's points in `[start, end)`, expiries included, written or not.
+
+    One sweep over the instants at which something can change; an entry's line is what it moved in or out of
+    the member's lots, and whatever else became less has expired.
+    """
+    known = sorted(
+        (e for e in entries if known_at is None or e.sequence <= known_at), key=lambda e: (e.at, e.sequence)
+    )
+    whole = History.of(member, known)
+    instants = {start, *(micros(entry.at) for entry in known)}
+    instants.update(lot.expires_at for lot in whole.lots.values() if lot.expires_at is not None)
+    instants.update(hold.expires_at for hold in whole.holds.values() if hold.expires_at is not None)
+    history, lines, place = History(member), [], 0
+    while place < len(known) and micros(known[place].at) < start:
+        history.add(known[place])
+        place += 1
+    total = opening = _total(history, currency, start - 1)
+    for at in sorted(at for at in instants if start <= at < end):
+        moved = 0
+        while place < len(known) and micros(known[place].at) == at:
+            entry = known[place]
+            history.add(entry)
+            place += 1
+            points = _moved(history, entry, currency)
+            moved += points
+            if points:
+                lines.append(Line(from_micros(at), entry.kind, points, entry.id, entry.command.reason))
+        after = _total(history, currency, at)
+        if after - total != moved:
+            lines.append(Line(from_micros(at), "expire", after - total - moved))
+        total = after
+    return Statement(member, currency, opening, tuple(lines), total)
+
+
+def _moved(history: History, entry: Entry, currency: str) -> int:
+    accounts = (wallet_account(history.member), EXPIRED)
+    return sum(
+        leg.points
+        for leg in entry.legs
+        if leg.account in accounts and leg.lot in history.lots and leg.currency == currency
+    )
+
+
+def _total(history: History, currency: str, at: int) -> int:
+    return sum(points for _, points, _ in history.standing_lots(currency, at))
+
+
+def _histories(
+    members: Iterable[str], entries_of: EntriesOf, at: int, known_at: int | None
+) -> Iterable[History]:
+    for member in members:
+        yield History.of(member, entries_of(member), as_of=at, known_at=known_at)
+
+
+def funding(
+    members: Iterable[str], entries_of: EntriesOf, at: int, known_at: int | None = None
+) -> tuple[FundingRow, ...]:
+    """Return where the points of every fund are at an instant."""
+    columns = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
+    rows: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(columns, 0))
+    seen: set[str] = set()
+    lots: dict[str, LotState] = {}
+    members = list(members)
+    for history in _histories(members, entries_of, at, known_at):
+        lots.update(history.lots)
+        held = history.held_by_lot(at)
+        for lot in history.lots.values():
+            row = rows[(lot.fund, lot.currency)]
+            alive = lot.left if lot.is_alive(at) else held.get(lot.id, 0)
+            row["outstanding"] += alive
+            row["expired"] += lot.left - alive
+            row["issued"] += lot.original if lot.is_issue else 0
+        for debt in history.debts.values():
+            rows[(debt.fund, debt.currency)]["debt"] += debt.points
+    for member in members:
+        for entry in entries_of(member):
+            due = micros(entry.at) <= at and (known_at is None or entry.sequence <= known_at)
+            if due and entry.id not in seen:
+                seen.add(entry.id)
+                _add_flows(rows, lots, entry)
+    return tuple(
+        FundingRow(fund=fund, currency=currency, **row) for (fund, currency), row in sorted(rows.items())
+    )
+
+
+def _add_flows(rows: dict[tuple[str, str], dict[str, int]], lots: dict[str, LotState], entry: Entry) -> None:
+    """Count what left the lots of an entry: redeemed, or clawed back, in each lot's own fund."""
+    if entry.kind in ("spend", "capture", "exchange"):
+        for leg in entry.legs:
+            if leg.lot and leg.points < 0 and leg.lot in lots:
+                _count(rows, lots[leg.lot], "redeemed", -leg.points)
+    elif entry.kind in ("earn", "reverse"):
+        clawback = entry.kind == "earn" or any(
+            leg.account.startswith(("fund:", "debt:")) for leg in entry.legs
+        )
+        is_spend = any(leg.account.startswith("sink:") for leg in entry.legs)
+        for leg in entry.legs:
+            if not leg.lot or leg.lot not in lots:
+                continue
+            if is_spend and leg.points > 0:
+                _count(rows, lots[leg.lot], "redeemed", -leg.points)
+            elif clawback and leg.points < 0:
+                _count(rows, lots[leg.lot], "clawed_back", -leg.points)
+    elif entry.kind == "writeoff":
+        for _, fund, points in entry.debts:
+            rows[(fund, entry.currency)]["written_off"] -= points
+
+
+def _count(rows: dict[tuple[str, str], dict[str, int]], lot: LotState, column: str, points: int) -> None:
+    rows[(lot.fund, lot.currency)][column] += points
+
+
+def trial_balance(
+    members: Iterable[str], entries_of: EntriesOf, at: int, known_at: int | None = None
+) -> dict[tuple[str, str], int]:
+    """Return the points of every account at an instant; per currency they sum to zero."""
+    totals: dict[tuple[str, str], int] = defaultdict(int)
+    seen: set[str] = set()
+    members = list(members)
+    for history in _histories(members, entries_of, at, known_at):
+        held = history.held_by_lot(at)
+        for lot in history.lots.values():
+            alive = lot.left if lot.is_alive(at) else held.get(lot.id, 0)
+            totals[(wallet_account(lot.member), lot.currency)] += alive
+            totals[(EXPIRED, lot.currency)] += lot.left - alive
+    for member in members:
+        for entry in entries_of(member):
+            if (
+                micros(entry.at) > at
+                or (known_at is not None and entry.sequence > known_at)
+                or entry.id in seen
+            ):
+                continue
+            seen.add(entry.id)
+            for leg in entry.legs:
+                if leg.account != EXPIRED and not leg.account.startswith("wallet:"):
+                    totals[(leg.account, leg.currency)] += leg.points
+    return {key: points for key, points in sorted(totals.items()) if points}
+
+
+def explain(entry: Entry) -> Explanation:
+    """Say what an entry did, line by line."""
+    command = entry.command
+    head = f"{entry.kind} {entry.id}, at {entry.at.isoformat()}, recorded as number {entry.sequence}"
+    lines = [head]
+    if command.reason or entry.rule:
+        lines.append(
+            "because of " + ", ".join(x for x in (command.reason, entry.rule and f"rule {entry.rule}") if x)
+        )
+    lines += [
+        f"{leg.points:+,} {leg.currency} on {leg.account}{f' (lot {leg.lot})' if leg.lot else ''}"
+        for leg in entry.legs
+    ]
+    lines += [f"lot {lot}: {points:,} points" for lot, points in entry.allocations if not entry.legs]
+    lines += [
+        f"lot {lot}: {points:,} points expired at once"
+        for lot, points in entry.expired
+        if entry.kind != "expire"
+    ]
+    if entry.kind == "reverse" and (entry.recovered or entry.indebted):
+        lines.append(f"{entry.recovered:,} points taken back, {entry.indebted:,} owed")
+    lines += [f"debt of {origin} (fund {fund}): {points:+,} points" for origin, fund, points in entry.debts]
+    return Explanation(entry.id, tuple(lines))

@@ -1,0 +1,149 @@
+"""Using points: spends, two-phase spends (hold, then capture or release), and transfers."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from userops.core.calendar import micros
+from userops.core.commands import Capture, Hold, Release, Spend, Transfer
+from userops.errors import AlreadyResolved, NotSpendable, OverCaptured, UnknownHold
+from userops.points.books import Books
+from userops.points.draft import Draft, changed_holds
+from userops.points.history import wallet_account
+from userops.points.values import Receipt
+from userops.points.wallet import HoldState
+
+
+def check_spendable(books: Books, currency: str) -> None:
+    """Refuse to spend, hold, transfer or exchange a currency that is not for it."""
+    if not books.currencies[currency].spendable:
+        raise NotSpendable(f"{currency!r} is not a spendable currency", currency=currency)
+
+
+def post_spend(books: Books, command: Spend) -> Receipt:
+    """Consume available points, earliest expiry first."""
+    check_spendable(books, command.currency)
+    draft = Draft(books, command, command.member, command.currency)
+    for lot, points in list(draft.choose(command.points, draft.spendable(command.funds))):
+        draft.take(lot, points)
+        draft.allocations.append((lot.id, points))
+    draft.leg(f"sink:{command.sink}", command.points)
+    return draft.commit()
+
+
+def post_hold(books: Books, command: Hold) -> Receipt:
+    """Reserve available points in the order in which a spend would take them."""
+    check_spendable(books, command.currency)
+    draft = Draft(books, command, command.member, command.currency)
+    draft.allocations.extend(
+        (lot.id, points) for lot, points in draft.choose(command.points, draft.spendable())
+    )
+    hold = HoldState(
+        id=command.id,
+        member=command.member,
+        currency=command.currency,
+        points=command.points,
+        at=draft.at,
+        expires_at=None if command.expires_at is None else micros(command.expires_at),
+        allocations=tuple(draft.allocations),
+    )
+    draft.holds[hold.id] = hold
+    draft.wallets[command.member] = changed_holds(draft.wallet(), hold, is_open=True)
+    return draft.commit()
+
+
+def _live_hold(books: Books, hold_id: str, at: int) -> HoldState:
+    hold = books.hold(hold_id)
+    if hold is None or at < hold.at:
+        raise UnknownHold(f"no hold {hold_id!r} at that time", hold=hold_id)
+    if hold.resolved_by:
+        raise AlreadyResolved(f"hold {hold_id!r} was resolved by {hold.resolved_by!r}", hold=hold_id)
+    if not hold.is_live(at):
+        raise AlreadyResolved(f"hold {hold_id!r} has expired", hold=hold_id)
+    return hold
+
+
+def _resolve(draft: Draft, hold: HoldState) -> None:
+    done = evolve(hold, resolved_by=draft.command.id, resolved_at=draft.at)
+    draft.holds[hold.id] = done
+    draft.wallets[hold.member] = changed_holds(draft.wallet(), done, is_open=False)
+
+
+def post_capture(books: Books, command: Capture) -> Receipt:
+    """Spend what a hold reserves, or part of it; the rest goes back to its lots."""
+    hold = _live_hold(books, command.hold, micros(command.at))
+    points = hold.points if command.points is None else command.points
+    if points > hold.points:
+        raise OverCaptured(
+            f"{points:,} points asked, hold {hold.id!r} reserves {hold.points:,}",
+            hold=hold.id,
+            asked=points,
+            held=hold.points,
+        )
+    draft = Draft(books, command, hold.member, hold.currency)
+    _check_still_reserved(draft, hold)
+    left = points
+    for lot_id, reserved in hold.allocations:
+        taken = min(left, reserved)
+        left -= taken
+        if taken:
+            draft.take(draft.lot(lot_id), taken)
+            draft.allocations.append((lot_id, taken))
+        _free(draft, lot_id, reserved - taken)
+    draft.leg(f"sink:{command.sink}", points)
+    _resolve(draft, hold)
+    return draft.commit()
+
+
+def _check_still_reserved(draft: Draft, hold: HoldState) -> None:
+    """Refuse a back-dated capture of a hold that has lapsed since, when its points are gone by now."""
+    wallet = draft.wallet()
+    if hold.is_live(max(draft.at, wallet.latest)):
+        return
+    history = draft.books.history(hold.member)
+    history.holds.pop(hold.id, None)
+    for lot_id, reserved in hold.allocations:
+        free = history.free_since(history.lots[lot_id], draft.at)
+        if free < reserved:
+            raise draft.insufficient(hold.points, free)
+
+
+def _free(draft: Draft, lot_id: str, points: int) -> None:
+    """Let points of a hold go; those whose lot has expired meanwhile expire at once."""
+    lot = draft.lot(lot_id)
+    if points and not lot.is_alive(draft.at) and lot.left - lot.written >= points:
+        draft.write_expired(lot_id, points)
+
+
+def post_release(books: Books, command: Release) -> Receipt:
+    """Give a hold's points back to their lots."""
+    hold = _live_hold(books, command.hold, micros(command.at))
+    draft = Draft(books, command, hold.member, hold.currency)
+    for lot_id, points in hold.allocations:
+        draft.allocations.append((lot_id, points))
+        _free(draft, lot_id, points)
+    _resolve(draft, hold)
+    return draft.commit()
+
+
+def post_transfer(books: Books, command: Transfer) -> Receipt:
+    """Move points to another member: each lot's part becomes a lot of theirs with the same fund and expiry."""
+    check_spendable(books, command.currency)
+    draft = Draft(books, command, command.member, command.currency)
+    for lot, points in list(draft.choose(command.points, draft.spendable())):
+        draft.take(lot, points)
+        draft.allocations.append((lot.id, points))
+        moved = draft.create(
+            evolve(
+                lot,
+                id=draft.moved_lot_id(),
+                member=command.to,
+                original=points,
+                place=draft.new_place(command.to),
+                is_issue=False,
+                left=points,
+                written=0,
+            )
+        )
+        draft.leg(wallet_account(command.to), points, moved.id)
+    return draft.commit()

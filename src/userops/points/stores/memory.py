@@ -1,0 +1,208 @@
+"""The store in memory: dictionaries, and indexes of the entries; one lock around each transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import attrs
+
+from userops.core.commands import Command
+from userops.points.books import Books, Changes, Period
+from userops.points.chain import named_command, named_entry
+from userops.points.values import Currency, Entry, Fund, LotState, Receipt
+from userops.points.wallet import HoldState, Wallet
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    """Everything in dictionaries; nothing survives the process."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.currencies: dict[str, Currency] = {}
+        self.funds: dict[str, Fund] = {}
+        #: Declarations and erasures, in order: a chain of their own.
+        self.declarations: list[tuple[str, ...]] = []
+        self._lock = threading.RLock()
+        self._entries: list[Entry] = []
+        self._place: dict[str, int] = {}
+        self._index: dict[tuple[str, ...], list[int]] = {}
+        self._wallets: dict[str, Wallet] = {}
+        self._lots: dict[str, LotState] = {}
+        self._lots_of: dict[str, list[str]] = {}
+        self._holds: dict[str, HoldState] = {}
+        self._sweeps: dict[str, tuple[Command, Receipt]] = {}
+        self._undone: dict[str, int] = {}
+        self._issued: dict[Period, int] = {}
+        self._counters: dict[str, int] = {}
+
+    def transact(self, members: Iterable[str], work: Callable[[Books], T]) -> T:
+        """Run `work` on the books and keep what it changed, unless it raises."""
+        del members
+        with self._lock:
+            books = Books(self)
+            result = work(books)
+            self._commit(books.changes)
+            return result
+
+    def reading(self) -> AbstractContextManager[object]:
+        """Return a context in which several reads see one state."""
+        return self._lock
+
+    def declare(self, what: Currency | Fund, words: tuple[str, ...]) -> None:
+        """Keep a declaration."""
+        with self._lock:
+            if isinstance(what, Fund):
+                self.funds = {**self.funds, what.name: what}
+            else:
+                self.currencies = {**self.currencies, what.name: what}
+            self.declarations.append(words)
+
+    def wallet(self, member: str) -> Wallet | None:
+        """Return a wallet."""
+        return self._wallets.get(member)
+
+    def lot(self, lot: str) -> LotState | None:
+        """Return a lot."""
+        return self._lots.get(lot)
+
+    def wallet_lots(self, member: str) -> Iterator[LotState]:
+        """Yield the lots of a wallet, closed ones too."""
+        return (self._lots[lot] for lot in self._lots_of.get(member, ()))
+
+    def hold(self, hold: str) -> HoldState | None:
+        """Return a hold."""
+        return self._holds.get(hold)
+
+    def entry(self, entry: str) -> Entry | None:
+        """Return an entry."""
+        place = self._place.get(entry)
+        return None if place is None else self._entries[place]
+
+    def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
+        """Return a posted `Expire` and its receipt."""
+        return self._sweeps.get(id_)
+
+    def undone(self, entry: str) -> int:
+        """Return how many points of an entry have been undone."""
+        return self._undone.get(entry, 0)
+
+    def issued(self, period: Period) -> int:
+        """Return what counts against a budget."""
+        return self._issued.get(period, 0)
+
+    def counter(self, name: str) -> int:
+        """Return a program-wide counter."""
+        return self._counters.get(name, 0)
+
+    def last_sequence(self) -> int:
+        """Return the sequence of the entry recorded last."""
+        return len(self._entries)
+
+    def members(self) -> list[str]:
+        """Return the members with a wallet."""
+        return list(self._wallets)
+
+    def entries(
+        self,
+        member: str | None = None,
+        *,
+        rule: str | None = None,
+        event: str | None = None,
+        reference: str | None = None,
+    ) -> Iterator[Entry]:
+        """Yield entries in order of recording, by the narrowest index."""
+        if event is not None:
+            places: Iterable[int] = self._index.get(("event", event), ())
+        elif member is not None and reference is not None:
+            places = self._index.get(("reference", member, reference), ())
+        elif member is not None and rule is not None:
+            places = self._index.get(("rule", member, rule), ())
+        elif member is not None:
+            places = self._index.get(("member", member), ())
+        else:
+            places = range(len(self._entries))
+        for place in places:
+            entry = self._entries[place]
+            if (
+                (member is None or member in entry.members)
+                and (rule is None or entry.rule == rule)
+                and (event is None or entry.event == event)
+                and (reference is None or entry.reference == reference)
+            ):
+                yield entry
+
+    def _commit(self, changes: Changes) -> None:
+        """Keep the changes. Nothing here can fail half-way but for the process ending."""
+        for entry in changes.entries:
+            place = len(self._entries)
+            for key in _keys(entry):
+                self._index.setdefault(key, []).append(place)
+            self._place[entry.id] = place
+            self._entries.append(entry)
+            for lot in entry.created:
+                self._lots_of.setdefault(lot.member, []).append(lot.id)
+        self._wallets.update(changes.wallets)
+        self._lots.update(changes.lots)
+        self._holds.update(changes.holds)
+        self._sweeps.update(changes.sweeps)
+        self._undone.update(changes.undone)
+        for period, points in changes.issued.items():
+            self._issued[period] = self._issued.get(period, 0) + points
+        for name, delta in changes.counters.items():
+            self._counters[name] = self._counters.get(name, 0) + delta
+
+    def rename(self, member: str, erased: str, words: tuple[str, ...]) -> None:
+        """Replace a member's id by its commitment, everywhere."""
+
+        def name(known: str) -> str:
+            return erased if known == member else known
+
+        with self._lock:
+            places = self._index.get(("member", member), [])
+            renamed = {place: named_entry(self._entries[place], name) for place in places}
+            lots = {
+                lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())
+            }
+            wallet = self._wallets[member]
+            by_currency = {
+                currency: tuple(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
+            }
+            for key in [key for key in self._index if member in key[1:2] and key[0] != "event"]:
+                self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
+            for place, entry in renamed.items():
+                self._entries[place] = entry
+            self._lots.update(lots)
+            self._lots_of[erased] = self._lots_of.pop(member, [])
+            self._wallets[erased] = attrs.evolve(wallet, member=erased, lots=by_currency)
+            del self._wallets[member]
+            self._holds = {
+                id_: attrs.evolve(hold, member=name(hold.member)) for id_, hold in self._holds.items()
+            }
+            self._sweeps = {
+                id_: (named_command(command, name), receipt)
+                for id_, (command, receipt) in self._sweeps.items()
+            }
+            self.declarations.append(words)
+
+    def doctor(self) -> tuple[str, ...]:
+        """Return unsafe settings: there are none to make here."""
+        return ()
+
+    def close(self) -> None:
+        """Give up nothing: there is nothing to give up."""
+
+
+def _keys(entry: Entry) -> Iterator[tuple[str, ...]]:
+    for member in entry.members:
+        yield ("member", member)
+        if entry.rule:
+            yield ("rule", member, entry.rule)
+        if entry.reference:
+            yield ("reference", member, entry.reference)
+    if entry.event:
+        yield ("event", entry.event)

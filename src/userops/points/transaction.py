@@ -1,0 +1,159 @@
+"""A transaction under way: posting and reading over books that are kept together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from attrs import field, frozen
+
+from userops.core.calendar import instant, micros
+from userops.core.commands import Command
+from userops.errors import NotPosted, Rejected
+from userops.points import reports
+from userops.points.books import Books
+from userops.points.history import History
+from userops.points.posting import post
+from userops.points.reports import shown_lot
+from userops.points.values import Balance, Entry, Lot, Receipt
+
+
+def _instant_or_none(value: datetime | None) -> datetime | None:
+    return None if value is None else instant(value, "a time")
+
+
+@frozen
+class Selection:
+    """Which entries a caller asked for, beside what a store's indexes can tell."""
+
+    kind: str | None = None
+    start: datetime | None = field(default=None, converter=_instant_or_none)
+    end: datetime | None = field(default=None, converter=_instant_or_none)
+    as_of: datetime | None = field(default=None, converter=_instant_or_none)
+    known_at: int | None = None
+    currency: str | None = None
+
+    def takes(self, entry: Entry) -> bool:
+        """Say whether an entry is among those asked for."""
+        return (
+            (self.kind is None or entry.kind == self.kind)
+            and (self.start is None or self.start <= entry.at)
+            and (self.end is None or entry.at < self.end)
+            and (self.as_of is None or entry.at <= self.as_of)
+            and (self.known_at is None or entry.sequence <= self.known_at)
+            and (self.currency is None or entry.currency == self.currency)
+        )
+
+
+@frozen
+class Posting:
+    """What `work` may do inside `Ledger.transact`: post, and read what is there and what it posted."""
+
+    _books: Books
+    _generations: Callable[[str], list[str]]
+
+    def post(self, command: Command) -> Receipt:
+        """Post a command; a `Rejected` leaves the transaction as it was, and usable."""
+        return post(self._books, command, self._generations)
+
+    def balance(self, member: str, as_of: datetime, *, currency: str = "points") -> Balance:
+        """Return a member's points at an instant."""
+        return balance(self._books, member, currency, micros(as_of, "as_of"), None)
+
+    def lots(self, member: str, as_of: datetime, *, currency: str = "points") -> tuple[Lot, ...]:
+        """Return a member's lots at an instant."""
+        return lots(self._books, member, currency, micros(as_of, "as_of"), None)
+
+    def entries(
+        self,
+        member: str | None = None,
+        *,
+        kind: str | None = None,
+        rule: str | None = None,
+        event: str | None = None,
+        reference: str | None = None,
+    ) -> tuple[Entry, ...]:
+        """Return entries in order of recording, those of this transaction last."""
+        found = self._books.entries(member, rule=rule, event=event, reference=reference)
+        return tuple(entry for entry in found if kind is None or entry.kind == kind)
+
+    def counter(self, name: str) -> int:
+        """Return a program-wide counter, 0 when it was never counted."""
+        return self._books.counter(name)
+
+    def count(self, name: str, delta: int, at_most: int | None = None) -> None:
+        """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
+        self._books.count(name, delta, at_most)
+
+
+def balance(books: Books, member: str, currency: str, at: int, known_at: int | None) -> Balance:
+    """Return a balance: from the running state where it is enough, else from the entries."""
+    wallet = books.wallet(member)
+    if known_at is not None or at < wallet.latest:
+        history = History.of(member, books.entries(member), as_of=at, known_at=known_at)
+        return reports.balance_of(history, currency, at)
+    available = pending = 0
+    for lot, points in wallet.free(currency, at):
+        if lot.available_at <= at:
+            available += points
+        else:
+            pending += points
+    reserved = sum(
+        points
+        for hold in wallet.holds
+        if hold.currency == currency and hold.is_live(at)
+        for _, points in hold.allocations
+    )
+    return Balance(available, pending, reserved, wallet.debt(currency))
+
+
+def lots(books: Books, member: str, currency: str, at: int, known_at: int | None) -> tuple[Lot, ...]:
+    """Return the lots with points: from the running state where it is enough, else from the entries."""
+    wallet = books.wallet(member)
+    if known_at is not None or at < wallet.latest:
+        history = History.of(member, books.entries(member), as_of=at, known_at=known_at)
+        return reports.lots_of(history, currency, at)
+    held = wallet.held_by_lot(at)
+    shown = []
+    for lot in wallet.lots.get(currency, ()):
+        points = lot.left if lot.is_alive(at) else held.get(lot.id, 0)
+        if points:
+            shown.append(shown_lot(lot, points))
+    return tuple(shown)
+
+
+class RefusedBatch(Exception):
+    """Carries the outcomes of an atomic batch out of the transaction that it undoes."""
+
+    def __init__(self, outcomes: list[Receipt | Rejected]) -> None:
+        super().__init__("a command of the batch was refused")
+        self.outcomes = outcomes
+
+
+def post_together(posting: Posting, commands: Sequence[Command]) -> list[Receipt | Rejected]:
+    """Post a batch; when one command is refused, undo all and say of each what became of it."""
+    outcomes = [outcome(posting.post, command) for command in commands]
+    refused = next((one for one in outcomes if isinstance(one, Rejected)), None)
+    if refused is None:
+        return outcomes
+    because = next(
+        getattr(command, "id", "") for command, one in zip(commands, outcomes, strict=True) if one is refused
+    )
+    innocent = NotPosted(f"another command of the batch was refused: {because!r}", because=because)
+    raise RefusedBatch(
+        [one if isinstance(one, Rejected) or (one.replayed) else innocent for one in outcomes]
+    ) from None
+
+
+def outcome(post_one: Callable[[Command], Receipt], command: Command) -> Receipt | Rejected:
+    """Return a command's receipt, or its rejection as a value."""
+    try:
+        return post_one(command)
+    except Rejected as rejection:
+        return rejection
+
+
+def members_of(command: object) -> tuple[str, ...]:
+    """Return the members that a command names."""
+    named = (getattr(command, "member", None), getattr(command, "to", None))
+    return tuple(member for member in named if isinstance(member, str))

@@ -1,0 +1,1 @@
+"""The program: the rules as data, loaded from one file, decided, run live."""
