@@ -60,37 +60,33 @@ class Draft:
         if points:
             self.legs.append(Leg(account, currency or self.currency, points, lot))
 
-    def free(self, member: str | None = None, currency: str | None = None) -> list[tuple[LotState, int]]:
-        """Return living lots with their free points in spending order, pending ones included.
+    def free(self, member: str | None = None) -> Iterator[tuple[LotState, int]]:
+        """Yield living lots with their free points in spending order, pending ones included.
 
         For a back-dated command these are the points that have been free ever since.
         """
-        wallet, currency = self.wallet(member), currency or self.currency
+        wallet = self.wallet(member)
         if self.at >= wallet.latest:
-            return list(wallet.free(currency, self.at))
-        found = self.books.history(wallet.member).free(currency, self.at)
-        return sorted(found, key=lambda pair: spending_order(pair[0]))
+            return wallet.free(self.currency, self.at)
+        found = self.books.history(wallet.member).free(self.currency, self.at)
+        return iter(sorted(found, key=lambda pair: spending_order(pair[0])))
 
-    def spendable(self, funds: tuple[str, ...] | None = None) -> list[tuple[LotState, int]]:
-        """Return the free points that are available at the command's instant."""
-        return [
-            (lot, points)
-            for lot, points in self.free()
-            if lot.available_at <= self.at and (funds is None or lot.fund in funds)
-        ]
+    def spendable(self, funds: tuple[str, ...] | None = None) -> Iterator[tuple[LotState, int]]:
+        """Yield the free points that are available at the command's instant."""
+        for lot, points in self.free():
+            if lot.available_at <= self.at and (funds is None or lot.fund in funds):
+                yield lot, points
 
-    def choose(self, points: int, found: Iterable[tuple[LotState, int]]) -> Iterator[tuple[LotState, int]]:
-        """Yield (lot, points) in order until `points` are found; too few are refused."""
-        pairs, left = list(found), points
-        total = sum(free for _, free in pairs)
-        if total < points:
-            raise self.insufficient(points, total)
-        for lot, free in pairs:
+    def choose(self, points: int, found: Iterable[tuple[LotState, int]]) -> list[tuple[LotState, int]]:
+        """Return (lot, points) in order until `points` are found; too few are refused."""
+        chosen, left = [], points
+        for lot, free in found:
             taken = min(free, left)
-            yield lot, taken
+            chosen.append((lot, taken))
             left -= taken
             if not left:
-                return
+                return chosen
+        raise self.insufficient(points, points - left)
 
     def insufficient(self, asked: int, available: int, member: str | None = None) -> InsufficientPoints:
         """Return the rejection that says what the member has."""

@@ -116,7 +116,7 @@ def post_exchange(books: Books, command: Exchange) -> Receipt:
     check_spendable(books, command.to_currency)
     draft = Draft(books, command, command.member, command.currency)
     _issue(draft, fund, command.result)
-    for lot, points in list(draft.choose(command.points, draft.spendable())):
+    for lot, points in draft.choose(command.points, draft.spendable()):
         draft.take(lot, points)
         draft.allocations.append((lot.id, points))
     draft.leg(EXCHANGE, command.points)

@@ -49,7 +49,7 @@ def lots_of(history: History, currency: str, at: int) -> tuple[Lot, ...]:
 
 
 def statement(
-    member: str, currency: str, entries: Iterable[Entry], start: int, end: int, known_at: int | None
+    member: str, currency: str, entries: Iterable[Entry], start: int, end: int, *, known_at: int | None
 ) -> Statement:
     """Return what happened to a member's points in `[start, end)`, expiries included, written or not.
 
@@ -137,30 +137,26 @@ def funding(
 
 
 def _add_flows(rows: dict[tuple[str, str], dict[str, int]], lots: dict[str, LotState], entry: Entry) -> None:
-    """Count what left the lots of an entry: redeemed, or clawed back, in each lot's own fund."""
-    if entry.kind in ("spend", "capture", "exchange"):
-        for leg in entry.legs:
-            if leg.lot and leg.points < 0 and leg.lot in lots:
-                _count(rows, lots[leg.lot], "redeemed", -leg.points)
-    elif entry.kind in ("earn", "reverse"):
-        clawback = entry.kind == "earn" or any(
-            leg.account.startswith(("fund:", "debt:")) for leg in entry.legs
-        )
-        is_spend = any(leg.account.startswith("sink:") for leg in entry.legs)
-        for leg in entry.legs:
-            if not leg.lot or leg.lot not in lots:
-                continue
-            if is_spend and leg.points > 0:
-                _count(rows, lots[leg.lot], "redeemed", -leg.points)
-            elif clawback and leg.points < 0:
-                _count(rows, lots[leg.lot], "clawed_back", -leg.points)
-    elif entry.kind == "writeoff":
+    """Count what an entry took out of lots, or put back: redeemed, or clawed back, in each lot's own fund."""
+    if entry.kind == "writeoff":
         for _, fund, points in entry.debts:
             rows[(fund, entry.currency)]["written_off"] -= points
-
-
-def _count(rows: dict[tuple[str, str], dict[str, int]], lot: LotState, column: str, points: int) -> None:
-    rows[(lot.fund, lot.currency)][column] += points
+        return
+    if entry.kind in ("transfer", "expire", "extend", "release"):
+        return
+    accounts = {leg.account.partition(":")[0] for leg in entry.legs}
+    if entry.kind == "reverse" and not accounts & {"sink", "fund", "debt"}:
+        return
+    column = "redeemed" if accounts & {"sink", "exchange"} else "clawed_back"
+    moved: dict[str, int] = defaultdict(int)
+    for leg in entry.legs:
+        if leg.lot in lots:
+            moved[leg.lot] += leg.points
+    for lot in entry.created:
+        moved[lot.id] -= lot.original if lot.is_issue else 0
+    for lot_id, points in moved.items():
+        if lot_id in lots:
+            rows[(lots[lot_id].fund, lots[lot_id].currency)][column] -= points
 
 
 def trial_balance(

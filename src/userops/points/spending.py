@@ -24,7 +24,7 @@ def post_spend(books: Books, command: Spend) -> Receipt:
     """Consume available points, earliest expiry first."""
     check_spendable(books, command.currency)
     draft = Draft(books, command, command.member, command.currency)
-    for lot, points in list(draft.choose(command.points, draft.spendable(command.funds))):
+    for lot, points in draft.choose(command.points, draft.spendable(command.funds)):
         draft.take(lot, points)
         draft.allocations.append((lot.id, points))
     draft.leg(f"sink:{command.sink}", command.points)
@@ -130,7 +130,7 @@ def post_transfer(books: Books, command: Transfer) -> Receipt:
     """Move points to another member: each lot's part becomes a lot of theirs with the same fund and expiry."""
     check_spendable(books, command.currency)
     draft = Draft(books, command, command.member, command.currency)
-    for lot, points in list(draft.choose(command.points, draft.spendable())):
+    for lot, points in draft.choose(command.points, draft.spendable()):
         draft.take(lot, points)
         draft.allocations.append((lot.id, points))
         moved = draft.create(

@@ -94,7 +94,7 @@ def _undo_spend(draft: Draft, target: Entry, sink: str, points: int) -> None:
 def _undo_earn(draft: Draft, target: Entry, earn: Earn, points: int) -> None:
     command: Any = draft.command
     policy = command.clawback
-    free = draft.free()
+    free = list(draft.free())
     own = [(lot, n) for lot, n in free if lot.id == target.id]
     others = [] if policy is Clawback.UNSPENT else [(lot, n) for lot, n in free if lot.id != target.id]
     if policy is Clawback.REJECT:
@@ -103,7 +103,7 @@ def _undo_earn(draft: Draft, target: Entry, earn: Earn, points: int) -> None:
     if policy is Clawback.REJECT and found < points:
         raise draft.insufficient(points, found)
     draft.recovered = min(points, found)
-    for lot, part in list(draft.choose(draft.recovered, [*own, *others])) if draft.recovered else []:
+    for lot, part in draft.choose(draft.recovered, [*own, *others]) if draft.recovered else []:
         draft.take(lot, part)
         draft.leg(f"fund:{lot.fund}", part)
         draft.allocations.append((lot.id, part))

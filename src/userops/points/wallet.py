@@ -53,6 +53,19 @@ def spending_order(lot: LotState) -> tuple[int, int, tuple[int, int]]:
     return (NEVER if lot.expires_at is None else lot.expires_at, lot.available_at, lot.place)
 
 
+def _placed(lots: tuple[LotState, ...], lot: LotState) -> tuple[LotState, ...]:
+    """Return open lots with one lot in its place, or gone when nothing of it is open."""
+    place = bisect_left(lots, spending_order(lot), key=spending_order)
+    if place < len(lots) and lots[place].id == lot.id:
+        kept = (lots[:place], lots[place + 1 :])
+    else:
+        # New, or its expiry has moved: then it stood elsewhere.
+        others = tuple(one for one in lots if one.id != lot.id)
+        place = bisect_left(others, spending_order(lot), key=spending_order)
+        kept = (others[:place], others[place:])
+    return (*kept[0], lot, *kept[1]) if lot.left > lot.written else kept[0] + kept[1]
+
+
 @frozen
 class Wallet:
     """The running state of one member."""
@@ -94,14 +107,9 @@ class Wallet:
 
     def with_lots(self, changed: Iterable[LotState]) -> Wallet:
         """Return the wallet with lots changed, added, or gone when nothing of them is open."""
-        changes: dict[str, dict[str, LotState]] = {}
-        for lot in changed:
-            changes.setdefault(lot.currency, {})[lot.id] = lot
         lots = dict(self.lots)
-        for currency, by_id in changes.items():
-            kept = [lot for lot in lots.get(currency, ()) if lot.id not in by_id]
-            opened = [lot for lot in by_id.values() if lot.left > lot.written]
-            lots[currency] = tuple(sorted([*kept, *opened], key=spending_order))
+        for lot in changed:
+            lots[lot.currency] = _placed(lots.get(lot.currency, ()), lot)
         return evolve(self, lots=lots)
 
     def debt(self, currency: str) -> int:

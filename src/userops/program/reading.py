@@ -107,10 +107,7 @@ def _read_limit(section: Section, name: str) -> Limit | None:
 def _read_limits(section: Section, name: str, shared: Mapping[str, Limit]) -> tuple[Limit, ...]:
     limits = []
     for part in section.sections("cap"):
-        if "shared" in part:
-            limit = part.choice("shared", shared, None)
-        else:
-            limit = _read_limit(part, name)
+        limit = part.choice("shared", shared, None) if "shared" in part else _read_limit(part, name)
         part.finish()
         if limit is not None:
             limits.append(limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -241,6 +242,6 @@ def check_versions(rules: tuple[EarnRule, ...]) -> None:
         by_name.setdefault(rule.name, []).append(rule)
     for name, versions in by_name.items():
         ordered = sorted(versions, key=lambda rule: rule.start or date.min)
-        for earlier, later in zip(ordered, ordered[1:], strict=False):
+        for earlier, later in itertools.pairwise(ordered):
             if earlier.until is None or earlier.until > (later.start or date.min):
                 raise InvalidValue(f"two rules are named {name!r} and their dates overlap")

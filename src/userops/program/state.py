@@ -79,10 +79,10 @@ class Tally:
         if limit.cap.scope == "program":
             past = self.state.program.get(bucket, (0, 0))
         else:
-            past = self._of_member(limit, bucket, at)
+            past = self._of_member(limit, bucket)
         return past[0] + more[0], past[1] + more[1]
 
-    def _of_member(self, limit: Limit, bucket: Bucket, at: datetime) -> tuple[int, int]:
+    def _of_member(self, limit: Limit, bucket: Bucket) -> tuple[int, int]:
         times = points = 0
         for one in self.state.given:
             if (

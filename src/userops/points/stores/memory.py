@@ -25,8 +25,8 @@ class MemoryStore:
         """Begin empty."""
         self.currencies: dict[str, Currency] = {}
         self.funds: dict[str, Fund] = {}
-        #: Declarations and erasures, in order: a chain of their own.
-        self.declarations: list[tuple[str, ...]] = []
+        #: Declarations and erasures, each with the sequence it followed: a chain of their own.
+        self.declarations: list[tuple[int, tuple[str, ...]]] = []
         self._lock = threading.RLock()
         self._entries: list[Entry] = []
         self._place: dict[str, int] = {}
@@ -60,7 +60,7 @@ class MemoryStore:
                 self.funds = {**self.funds, what.name: what}
             else:
                 self.currencies = {**self.currencies, what.name: what}
-            self.declarations.append(words)
+            self.declarations.append((len(self._entries), words))
 
     def wallet(self, member: str) -> Wallet | None:
         """Return a wallet."""
@@ -187,7 +187,7 @@ class MemoryStore:
                 id_: (named_command(command, name), receipt)
                 for id_, (command, receipt) in self._sweeps.items()
             }
-            self.declarations.append(words)
+            self.declarations.append((len(self._entries), words))
 
     def doctor(self) -> tuple[str, ...]:
         """Return unsafe settings: there are none to make here."""
