@@ -14,12 +14,25 @@ from userops import Condition, F
 from userops.core.conditions import ALWAYS
 from userops.errors import IncomparableError, InvalidValue
 
-OPS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+OPS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
 NEAR = st.sampled_from([0, 1, -1, 2**53, 2**53 + 1, 2**53 - 1, 2**63 - 1, -(2**63) + 1])
 FLOATS = st.floats(allow_nan=True, allow_infinity=True) | NEAR.map(float) | st.sampled_from([0.1, 0.5, 100.0])
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=3)
-CONSTANTS = NEAR | INT64 | FLOATS.filter(lambda x: x == x and abs(x) < 1e300) | DECIMALS | st.sampled_from([Decimal("0.1"), Decimal("99.5")])
+CONSTANTS = (
+    NEAR
+    | INT64
+    | FLOATS.filter(lambda x: x == x and abs(x) < 1e300)
+    | DECIMALS
+    | st.sampled_from([Decimal("0.1"), Decimal("99.5")])
+)
 
 
 def column_of(values, dtype):
@@ -72,8 +85,12 @@ RECORDS = st.fixed_dictionaries(
     },
 )
 ATOMS = st.one_of(
-    st.builds(lambda op, c: Condition.from_toml({"n": {op: c}}), st.sampled_from(sorted(OPS)), st.integers(-2, 2)),
-    st.builds(lambda op, c: Condition.from_toml({"f": {op: c}}), st.sampled_from(sorted(OPS)), st.integers(-1, 1)),
+    st.builds(
+        lambda op, c: Condition.from_toml({"n": {op: c}}), st.sampled_from(sorted(OPS)), st.integers(-2, 2)
+    ),
+    st.builds(
+        lambda op, c: Condition.from_toml({"f": {op: c}}), st.sampled_from(sorted(OPS)), st.integers(-1, 1)
+    ),
     st.builds(lambda op, c: Condition.from_toml({"t": {op: c}}), st.sampled_from(sorted(OPS)), WORDS),
     st.builds(lambda c: F("b") == c, st.booleans()),
     st.builds(lambda c: F("t").one_of(*c), st.lists(WORDS, min_size=1)),
@@ -109,7 +126,11 @@ def test_negation_is_true_exactly_when_known_false(condition, record):
     assert (condition & ~condition).holds(record) is False
 
 
-@given(st.lists(st.integers(-(10**17), 10**17), min_size=1), st.integers(-(10**16), 10**16), st.sampled_from(sorted(OPS)))
+@given(
+    st.lists(st.integers(-(10**17), 10**17), min_size=1),
+    st.integers(-(10**16), 10**16),
+    st.sampled_from(sorted(OPS)),
+)
 def test_instants_compare_with_datetime64_of_any_unit(ticks, micros, op):
     constant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
     condition = Condition.from_toml({"at": {op: constant}})
@@ -134,7 +155,9 @@ def test_masked_columns_are_missing():
     assert not (F("x") >= 1).holds({"x": np.ma.masked})
 
 
-@pytest.mark.parametrize("record", [{"x": "1"}, {"x": True}, {"x": [1]}, {"x": b"1"}, {"x": date(2027, 1, 1)}])
+@pytest.mark.parametrize(
+    "record", [{"x": "1"}, {"x": True}, {"x": [1]}, {"x": b"1"}, {"x": date(2027, 1, 1)}]
+)
 def test_other_kinds_are_errors_in_both_forms(record):
     with pytest.raises(IncomparableError):
         (F("x") >= 1).holds(record)
@@ -143,7 +166,13 @@ def test_other_kinds_are_errors_in_both_forms(record):
 
 
 def test_typed_columns_of_other_kinds_are_errors():
-    for column in (np.array(["1"]), np.array([True]), np.array([b"1"]), np.array([1], "m8[s]"), np.array([1j])):
+    for column in (
+        np.array(["1"]),
+        np.array([True]),
+        np.array([b"1"]),
+        np.array([1], "m8[s]"),
+        np.array([1j]),
+    ):
         with pytest.raises(IncomparableError):
             (F("x") >= 1).mask({"x": column})
 
@@ -185,9 +214,15 @@ def test_depth_is_bounded():
 
 def test_explain_and_words():
     condition = (F("amount") >= 100) & (F("city").one_of("Hefei") | ~F("model").is_missing())
-    assert condition.describe() == "amount is at least 100 and (city is one of Hefei or not (model is missing))"
+    assert (
+        condition.describe() == "amount is at least 100 and (city is one of Hefei or not (model is missing))"
+    )
     found = condition.explain({"amount": 99, "city": "Hefei"})
-    assert [(f.field, f.value, f.held) for f in found] == [("amount", 99, False), ("city", "Hefei", True), ("model", None, True)]
+    assert [(f.field, f.value, f.held) for f in found] == [
+        ("amount", 99, False),
+        ("city", "Hefei", True),
+        ("model", None, True),
+    ]
 
 
 def test_a_condition_has_no_truth_of_its_own():
