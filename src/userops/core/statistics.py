@@ -126,7 +126,7 @@ def _gamma_front(a: float, x: float) -> float:
             if abs(term) <= _EPSILON * abs(total) or total == 0:
                 break
     else:
-        total = mu - math.log1p(mu)
+        total = mu - math.log(x / a)
     stirling = sum(c / a ** (2 * k + 1) for k, c in enumerate(_STIRLING))
     return math.sqrt(a / (2 * math.pi)) * math.exp(-a * total - stirling)
 
