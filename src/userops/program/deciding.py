@@ -305,7 +305,7 @@ def decide_event(program: Program, event: Event, state: State) -> Decision:
     redeems = [rule for rule in program.redeem if rule.on == event.kind]
     deciding = Deciding.of(program, event, state, tier_before(program, event, state))
     outcomes = _decide_at_tiers(deciding, earns) + decide_redeems(deciding, redeems)
-    counts = any(counter.on == event.kind for counter in program.counters)
+    counts = program.counts(event.kind)
     has_effect = any(outcome.commands for outcome in outcomes)
     notes = (note_of(deciding),) if counts or (event.amount is not None and has_effect) else ()
     return Decision(event=event, outcomes=tuple(outcomes), notes=notes, tier=deciding.tier)

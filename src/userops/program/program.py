@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from userops.core.amounts import whole
-from userops.core.calendar import instant, zone
+from userops.core.calendar import zone
 from userops.core.commands import Clawback
 from userops.core.events import Event, Record
 from userops.core.files import Section, load, parse, read_text
@@ -90,17 +91,17 @@ class Program:
         """Build a program from the table of a file."""
         return load(table, partial(_build, table=table), what="program")
 
-    @property
+    @functools.cached_property
     def tz(self) -> tzinfo:
         """The program's time zone."""
         return zone(self.timezone)
 
-    @property
+    @functools.cached_property
     def prefix(self) -> str:
         """What the ids of this program's commands begin with."""
         return derived_id(self.name)
 
-    @property
+    @functools.cached_property
     def cap_names(self) -> Mapping[str, tuple[str, ...]]:
         """Of each rule, the names under which caps count its grants."""
         names: dict[str, tuple[str, ...]] = {}
@@ -109,10 +110,20 @@ class Program:
             names[rule.name] = tuple(dict.fromkeys(names.get(rule.name, ()) + found))
         return names
 
-    @property
+    @functools.cached_property
     def clawbacks(self) -> Mapping[str, Clawback]:
         """Of each rule, how a cancelled event takes its grant back."""
         return {rule.name: rule.clawback for rule in self.earn}
+
+    @functools.cached_property
+    def limits_of_all(self) -> tuple[Limit, ...]:
+        """The caps that count the grants of the whole program, each once."""
+        limits = (limit for rule in self.earn for limit in rule.limits if limit.cap.scope == "program")
+        return tuple(dict.fromkeys(limits))
+
+    def counts(self, kind: str) -> bool:
+        """Say whether some counter counts events of a kind."""
+        return any(counter.on == kind for counter in self.counters)
 
     def decide(self, event: Event, state: State | None = None) -> Decision:
         """Return what the rules make of an event, given the member's past; posts nothing.
@@ -131,8 +142,7 @@ class Program:
         members: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> State:
         """Return a member's past as the rules see it, from the ledger's entries."""
-        instant(at)
-        return ledger.transact([member], lambda posting: running.read(self, posting, member, at, "", members))
+        return running.state_of(self, ledger, member, at, members)
 
     def register(self, ledger: Ledger) -> None:
         """Declare the program's currencies and funds in a ledger; what is declared already must be equal."""
@@ -155,8 +165,8 @@ class Program:
         self, events: Iterable[Event], ledger: Ledger, members: Mapping[str, Mapping[str, Any]] | None = None
     ) -> list[Decision]:
         """Register what the program declares, then handle events by (`at`, place in the list)."""
-        self.register(ledger)
         ordered = sorted(_events(events), key=lambda event: event.at)
+        self.register(ledger)
         return [self.handle(event, ledger, members) for event in ordered]
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
@@ -181,7 +191,7 @@ def _events(events: Iterable[Event]) -> Iterable[Event]:
 
 
 def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
-    root.choice_of_number("schema", SCHEMA)
+    root.value("schema", _known_schema, SCHEMA)
     name = root.value("name", reading.name_of)
     timezone = root.value("timezone", lambda value: (zone(value), str(value))[1], "UTC")
     currencies = reading.read_currencies(root)
@@ -192,8 +202,11 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     for rule in earn:
         if rule.fund not in funds and rule.fund == rule.currency:
             funds[rule.fund] = Fund(rule.fund, timezone=timezone)
-    redeem = tuple(rule for s in root.sections("redeem") if (rule := reading.read_redeem_rule(s, currencies)))
+    redeem = tuple(
+        found for s in root.sections("redeem") if (found := reading.read_redeem_rule(s, currencies))
+    )
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
+    _check_names(root, earn, redeem)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -208,6 +221,21 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         benefits=benefits,
         table=Record(table),
     )
+
+
+def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
+    """Refuse a redemption rule named like another rule: the ids of commands are made from rule names."""
+    seen = {rule.name for rule in earn}
+    for rule in redeem:
+        if rule.name in seen:
+            root.fault("redeem", f"{rule.name!r} names another rule already")
+        seen.add(rule.name)
+
+
+def _known_schema(value: Any) -> int:
+    if value != SCHEMA or isinstance(value, bool):
+        raise InvalidValue(f"this version reads schema {SCHEMA}")
+    return SCHEMA
 
 
 def _read_earn(
@@ -227,7 +255,7 @@ def _read_earn(
         fund = funds.get(rule.fund) or Fund(rule.fund)
         why = why_unbounded(rule, fund)
         if why:
-            section.fault(None, f"{why}, or say unbounded = \"accepted\"")
+            section.fault(None, f'{why}, or say unbounded = "accepted"')
         rules.append(rule)
     root.build(lambda: check_versions(tuple(rules)))
     return tuple(rules)
