@@ -60,7 +60,7 @@ def _wallet_findings(store: Store, wallet: Wallet) -> Iterator[Finding]:
             yield Finding("lot", id_, f"the running state has {is_.left} left, the entries give {was.left}")
         if not 0 <= is_.written <= is_.left <= is_.original:
             yield Finding("lot", id_, f"{is_.left} left of {is_.original}, {is_.written} of them expired")
-    opened = {lot.id: lot for lots in wallet.lots.values() for lot in lots}
+    opened = {lot.id: lot for lot in store.open_lots(member)}
     expected = {id_: lot for id_, lot in kept.items() if lot.left > lot.written}
     if opened != expected:
         yield Finding("wallet", member, "the open lots are not those that have points left")
