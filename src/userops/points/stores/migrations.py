@@ -66,6 +66,8 @@ def read_version(wire: Wire, sql: Statements) -> int:
 
 
 def check_salt(wire: Wire, sql: Statements, salt: bytes) -> None:
-    """Refuse a salt that the ledger was not made with."""
+    """Refuse a salt that the ledger's members were not committed with; without members any will do."""
     if wire.value(sql.meta, ("salt",)) != salt_check(salt):
-        raise IncompatibleLedger("the ledger was made with another salt; open it with that one")
+        if wire.value(sql.last_wallet) is not None:
+            raise IncompatibleLedger("the ledger was made with another salt; open it with that one")
+        wire.run(sql.set_meta, (salt_check(salt), "salt"))

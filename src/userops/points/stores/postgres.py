@@ -27,9 +27,10 @@ _TABLES = """
 SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND left(tablename, 7) = 'ledger_'
 """
 _DRAW = f"""
-WITH last AS MATERIALIZED (SELECT last_value AS value FROM ledger_sequence),
+WITH last AS MATERIALIZED (
+       SELECT last_value - (NOT is_called)::int AS value FROM ledger_sequence),
      told AS MATERIALIZED (
-       SELECT pg_advisory_xact_lock_shared({_LOCK_CLASS}, (value % {_KEYS})::int) FROM last)
+       SELECT pg_advisory_xact_lock_shared({_LOCK_CLASS}, mod(value, {_KEYS})::int) FROM last)
 SELECT nextval('ledger_sequence') FROM told, generate_series(1, %s::int)
 """
 _IN_FLIGHT = f"""
@@ -155,9 +156,7 @@ class PostgreSQL:
         The last drawn is read first: who drew up to it is finished, or its lock is still seen, and everything
         that holder draws lies above the lock's key.
         """
-        last, is_called = wire.rows("SELECT last_value, is_called FROM ledger_sequence")[0]
-        if not is_called:
-            return 0
+        last = wire.value("SELECT last_value - (NOT is_called)::int FROM ledger_sequence")
         floors = [last - (last - key) % _KEYS for (key,) in wire.rows(_IN_FLIGHT)]
         return int(min([last, *floors]))
 
