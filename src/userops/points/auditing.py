@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from userops.core.calendar import micros
@@ -73,6 +73,14 @@ def _wallet_findings(store: Store, wallet: Wallet) -> Iterator[Finding]:
 
 
 def _budget_findings(store: Store, entries: list[Entry]) -> Iterator[Finding]:
+    for key, points in issued_by_period(store, entries).items():
+        limit = store.funds[key[0]].budget
+        if points != store.issued(key) or (limit is not None and points > limit.points):
+            yield Finding("budget", " ".join(key), f"{points} issued, {store.issued(key)} counted")
+
+
+def issued_by_period(store: Store, entries: Iterable[Entry]) -> dict[tuple[str, str], int]:
+    """Return what the entries count against each fund's budget, by (fund, period)."""
     issued: dict[tuple[str, str], int] = defaultdict(int)
     earns: dict[str, Entry] = {}
     for entry in entries:
@@ -88,7 +96,4 @@ def _budget_findings(store: Store, entries: list[Entry]) -> Iterator[Finding]:
         fund = store.funds[entry.command.fund]  # type: ignore[attr-defined]
         if fund.budget is not None:
             issued[budget_period(fund, micros(entry.at))] += points
-    for key, points in issued.items():
-        limit = store.funds[key[0]].budget
-        if points != store.issued(key) or (limit is not None and points > limit.points):
-            yield Finding("budget", " ".join(key), f"{points} issued, {store.issued(key)} counted")
+    return issued

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -82,6 +82,15 @@ def named_entry(entry: Entry, name: Name) -> Entry:
 def entry_bytes(entry: Entry, name: Name) -> bytes:
     """Return what a chain covers of an entry: all but its place in the order of recording."""
     return link_bytes(entry.id, recording.write(entry), [name(member) for member in entry.members])
+
+
+def counted_words(changes: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the words of counting done without an entry: they stand in the chain of declarations.
+
+    >>> counted_words({"a": 2})
+    ('counted', 'a', '2')
+    """
+    return ("counted", *(word for name, change in sorted(changes.items()) for word in (name, str(change))))
 
 
 def link_bytes(id_: str, content: str, commitments: Sequence[str]) -> bytes:

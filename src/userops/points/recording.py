@@ -103,7 +103,9 @@ _KINDS = (
 )  # fmt: skip
 _BY_TYPE: dict[type[Command], _Form] = {kind: _Form.of(kind) for kind in _KINDS}
 _BY_NAME = {kind.__name__.lower(): form for kind, form in _BY_TYPE.items()}
-_encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encode: Callable[[Any], str] = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), check_circular=False
+).encode
 
 
 def write(entry: Entry) -> str:

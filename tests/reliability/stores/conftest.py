@@ -50,7 +50,19 @@ class Server:
     def start(self) -> None:
         data = self.folder / "data"
         if not data.exists():
-            self.run("initdb", "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            self.run(
+                "initdb",
+                "-D",
+                str(data),
+                "-U",
+                "tests",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -58,7 +70,20 @@ class Server:
         options |= {"max_connections": 100, "shared_buffers": "64MB", **self.options}
         words = " ".join(f"-c {name}={value}" for name, value in options.items())
         log = str(self.folder / "log")
-        self.run("pg_ctl", "-D", str(data), "-l", log, "-o", words, "-w", "-t", "30", "start", stdin=subprocess.DEVNULL)
+        self.run(
+            "pg_ctl",
+            "-D",
+            str(data),
+            "-l",
+            log,
+            "-o",
+            words,
+            "-w",
+            "-t",
+            "30",
+            "start",
+            stdin=subprocess.DEVNULL,
+        )
 
     def stop(self, mode: str = "fast") -> None:
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")

@@ -41,7 +41,9 @@ def command(rng, number, known, hours=1):
                       + ["transfer"] * 2 + ["exchange", "extend", "writeoff", "note", "expire"])  # fmt: skip
     match kind:
         case "earn":
-            fund = rng.choice(["sales", "sales", "tight", "none"] if rng.random() < 0.2 else ["sales", "tight"])
+            fund = rng.choice(
+                ["sales", "sales", "tight", "none"] if rng.random() < 0.2 else ["sales", "tight"]
+            )
             currency = rng.choice(["points"] * 8 + ["value", "miles", "typo"])
             wait = rng.choice([None, None, at + timedelta(hours=rng.randrange(30))])
             ends = rng.choice([None, later + timedelta(hours=40)])
@@ -69,7 +71,12 @@ def command(rng, number, known, hours=1):
             return Exchange(member=member, points=points, to_currency=rng.choice(["miles", "miles", "value"]),
                             rate=Fraction(rng.randrange(1, 9), 1), fund="sales", **shared)  # fmt: skip
         case "extend":
-            return Extend(member=member, expires_at=later + timedelta(hours=60), rule=rng.choice([None, "shop"]), **shared)
+            return Extend(
+                member=member,
+                expires_at=later + timedelta(hours=60),
+                rule=rng.choice([None, "shop"]),
+                **shared,
+            )
         case "writeoff":
             return WriteOff(member=member, points=rng.choice([None, points]), **shared)
         case "note":
@@ -93,7 +100,9 @@ def steps(seed, length):
     for number in range(length):
         roll = rng.random()
         if roll < 0.06:
-            batch = [command(rng, number * 1_000 + place, known, 0.001) for place in range(rng.randrange(1, 5))]
+            batch = [
+                command(rng, number * 1_000 + place, known, 0.001) for place in range(rng.randrange(1, 5))
+            ]
             yield "post_all", (batch,), {"atomic": rng.random() < 0.7}
             known += [one.id for one in batch]
         elif roll < 0.08:
@@ -124,7 +133,12 @@ def state(ledger, until):
         found += [ledger.funding(at), ledger.trial_balance(at)]
         for member in MEMBERS:
             for currency in ("points", "miles"):
-                found.append((ledger.balance(member, at, currency=currency), ledger.lots(member, at, currency=currency)))
+                found.append(
+                    (
+                        ledger.balance(member, at, currency=currency),
+                        ledger.lots(member, at, currency=currency),
+                    )
+                )
             found.append(ledger.statement(member, T0, at) if at > T0 else None)
     places = {entry.sequence: place for place, entry in enumerate(ledger.entries())}
     entries = [(entry.id, entry.members, entry.command, entry.legs, entry.allocations, entry.created, entry.debts)
@@ -184,9 +198,22 @@ def test_a_rounding_change_in_one_store_is_seen(tmp_path: Path, monkeypatch):
 
     def rounded(session, changes):
         for id_, lot in changes.lots.items():
-            changes.lots[id_] = lot if lot.left < 50 else type(lot)(**{**{a: getattr(lot, a) for a in lot.__slots__ if a != "__weakref__"}, "left": lot.left - 1})
+            changes.lots[id_] = (
+                lot
+                if lot.left < 50
+                else type(lot)(
+                    **{
+                        **{a: getattr(lot, a) for a in lot.__slots__ if a != "__weakref__"},
+                        "left": lot.left - 1,
+                    }
+                )
+            )
         plain(session, changes)
 
     monkeypatch.setattr(sql, "write", rounded)
-    with Ledger.open(tmp_path / "points.db") as durable, Ledger.in_memory() as memory, pytest.raises(AssertionError):
+    with (
+        Ledger.open(tmp_path / "points.db") as durable,
+        Ledger.in_memory() as memory,
+        pytest.raises(AssertionError),
+    ):
         compare([memory, durable], 1, 60)

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
+from userops.errors import IncompatibleLedger
 from userops.points.stores.statements import Statements
 from userops.points.stores.wire import Wire
 from userops.points.values import Budget, Currency, Fund
@@ -30,7 +31,12 @@ class Declared:
         """Take in the declarations that were made since."""
         with self._lock:
             for place, _, words, _ in wire.rows(sql.declarations, (self._read,)):
-                self._add(json.loads(words))
+                try:
+                    self._add(json.loads(words))
+                except (ValueError, IndexError, TypeError):
+                    raise IncompatibleLedger(
+                        f"declaration {place} cannot be read; restore the ledger from a backup"
+                    ) from None
                 self._read = place
 
     def _add(self, words: Sequence[str]) -> None:

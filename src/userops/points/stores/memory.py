@@ -12,7 +12,7 @@ import attrs
 from userops.core.commands import Command
 from userops.errors import InvalidValue
 from userops.points.books import Books, Changes, Period, Store
-from userops.points.chain import named_command, named_entry
+from userops.points.chain import counted_words, named_command, named_entry
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
 from userops.points.wallet import HoldState, Wallet
 
@@ -194,6 +194,9 @@ class MemoryStore:
         self._undone.update(changes.undone)
         for period, points in changes.issued.items():
             self._issued[period] = self._issued.get(period, 0) + points
+        if changes.counters and not changes.entries:
+            # Counted beside every wallet, so it stands in the chain that belongs to none.
+            self.declarations.append((len(self._entries), counted_words(changes.counters)))
         for name, delta in changes.counters.items():
             self._counters[name] = self._counters.get(name, 0) + delta
 
@@ -211,9 +214,7 @@ class MemoryStore:
 
         places = self._index.get(("member", member), [])
         renamed = {place: named_entry(self._entries[place], name) for place in places}
-        lots = {
-            lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())
-        }
+        lots = {lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())}
         wallet = self._wallets[member]
         by_currency = {
             currency: tuple(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
@@ -226,12 +227,9 @@ class MemoryStore:
         self._lots_of[erased] = self._lots_of.pop(member, [])
         self._wallets[erased] = attrs.evolve(wallet, member=erased, lots=by_currency)
         del self._wallets[member]
-        self._holds = {
-            id_: attrs.evolve(hold, member=name(hold.member)) for id_, hold in self._holds.items()
-        }
+        self._holds = {id_: attrs.evolve(hold, member=name(hold.member)) for id_, hold in self._holds.items()}
         self._sweeps = {
-            id_: (named_command(command, name), receipt)
-            for id_, (command, receipt) in self._sweeps.items()
+            id_: (named_command(command, name), receipt) for id_, (command, receipt) in self._sweeps.items()
         }
 
     def doctor(self) -> tuple[str, ...]:

@@ -56,7 +56,9 @@ def read_version(wire: Wire, sql: Statements) -> int:
     """Return a ledger's schema version, refusing one that this code does not know."""
     text = wire.value(sql.meta, ("version",))
     if text is None or not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
-        raise IncompatibleLedger("the ledger does not say which schema version it has; restore it from a backup")
+        raise IncompatibleLedger(
+            "the ledger does not say which schema version it has; restore it from a backup"
+        )
     version = int(text)
     if version > VERSION:
         raise IncompatibleLedger(

@@ -115,7 +115,9 @@ class PostgreSQL:
             raise IncompatibleLedger("the server is a standby, which takes no postings; open the primary")
         found = [row[0] for row in wire.rows(_TABLES)]
         if found and "ledger_meta" not in found:
-            raise IncompatibleLedger("the schema has tables called ledger_… that are no ledger's; use another schema")
+            raise IncompatibleLedger(
+                "the schema has tables called ledger_… that are no ledger's; use another schema"
+            )
 
     def has_tables(self, wire: Wire) -> bool:
         """Say whether the ledger's tables are there; one process at a time looks, and makes them."""

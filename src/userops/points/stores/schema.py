@@ -36,9 +36,7 @@ metadata = MetaData()
 
 def _table(name: str, *parts: Any) -> Table:
     is_by_key = name not in ("entry", "wallet")
-    return Table(
-        f"ledger_{name}", metadata, *parts, sqlite_strict=True, sqlite_with_rowid=not is_by_key
-    )
+    return Table(f"ledger_{name}", metadata, *parts, sqlite_strict=True, sqlite_with_rowid=not is_by_key)
 
 
 def _whole(name: str, **options: Any) -> Column[int]:
@@ -74,18 +72,18 @@ wallet = _table(
     "wallet",
     _whole("no", primary_key=True),
     _text("member", unique=True),
-    #: How many erased wallets of the same id came before.
-    _whole("generation"),
+    #: What stands for the member in the chains, and once the id is erased.
     _text("commitment"),
     _whole("latest"),
     _whole("length"),
     Column("tip", LargeBinary, nullable=False),
     _text("debts"),
     _whole("open_holds"),
-    CheckConstraint("length >= 0 AND generation >= 0 AND open_holds >= 0", name="wallet_counts"),
+    CheckConstraint("length >= 0 AND open_holds >= 0", name="wallet_counts"),
 )
 
-#: The entries. `wallet`, `place` and `tip` are those of the first member; others' stand in `shared`.
+#: The entries. `wallet` and `place` are those of the first member; others' stand in `shared`. The chain covers
+#: id, content and members; `seal` covers the rest, which may differ between equal ledgers.
 entry = _table(
     "entry",
     _whole("sequence", primary_key=True, autoincrement=False),
@@ -93,7 +91,7 @@ entry = _table(
     _wallet_number(),
     _whole("place"),
     _whole("members"),
-    Column("tip", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
     _text("event", nullable=True),
     _text("rule", nullable=True),
     _text("reference", nullable=True),
@@ -110,7 +108,6 @@ shared = _table(
     _whole("place", primary_key=True, autoincrement=False),
     Column("sequence", _WHOLE, _to(entry.c.sequence), nullable=False),
     _whole("position"),
-    Column("tip", LargeBinary, nullable=False),
     UniqueConstraint("sequence", "position", name="shared_position"),
     CheckConstraint("position > 0", name="shared_counts"),
 )
@@ -171,8 +168,8 @@ budget = _table(
     CheckConstraint("0 <= issued AND issued <= bound", name="budget_bound"),
 )
 
-#: Program-wide counts; `loose` is the part counted in transactions without an entry.
-counter = _table("counter", _text("name", primary_key=True), _whole("value"), _whole("loose"))
+#: Program-wide counts: what entries say was counted with them, and declarations without an entry.
+counter = _table("counter", _text("name", primary_key=True), _whole("value"))
 
 #: Posted `Expire` commands, which make entries of other ids, with their receipts.
 sweep = _table(

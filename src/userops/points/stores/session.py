@@ -36,7 +36,6 @@ class WalletRow:
 
     no: int
     member: str
-    generation: int
     commitment: str
     latest: int
     length: int
@@ -119,7 +118,7 @@ class Session:
         holds: dict[str, list[HoldState]] = {}
         if any(row.open_holds for row in used):
             for values in wire.rows(sql.open_holds if one else sql.open_holds_of_many, which):
-                holds.setdefault(values[-1], []).append(_hold(values))
+                holds.setdefault(values[-1], []).append(hold_state(values))
         for row in used:
             held = holds.get(row.member, ())
             self.wallets[row.member] = Wallet(
@@ -138,7 +137,12 @@ class Session:
         for hold in holds:
             for id_, _ in hold.allocations:
                 lot = self.lot(id_)
-                if lot is not None and not lot.is_alive(row.latest) and lot.left > lot.written and lot not in lots:
+                if (
+                    lot is not None
+                    and not lot.is_alive(row.latest)
+                    and lot.left > lot.written
+                    and lot not in lots
+                ):
                     lots.append(lot)
         by_currency: dict[str, list[LotState]] = {}
         for lot in sorted(lots, key=spending_order):
@@ -201,7 +205,7 @@ class Session:
     def hold(self, hold: str) -> HoldState | None:
         """Return a hold."""
         rows = self.wire.rows(self.sql.hold, (hold,))
-        return _hold(rows[0]) if rows else None
+        return hold_state(rows[0]) if rows else None
 
     # -- Entries ------------------------------------------------------------------------------------------
 
@@ -211,6 +215,10 @@ class Session:
         if count > 1:
             others = self.wire.rows(self.sql.other_members, (sequence,))
         return recording.read(id_, sequence, (member, *(other[0] for other in others)), content)
+
+    def read_entry(self, sequence: int, id_: str, members: Sequence[str], content: str) -> Entry:
+        """Return an entry from what its row and its wallets say."""
+        return recording.read(id_, sequence, tuple(members), content)
 
     def entry(self, entry: str) -> Entry | None:
         """Return an entry."""
@@ -326,7 +334,8 @@ class Session:
         return check_rows(self, name)
 
 
-def _hold(values: Sequence[Any]) -> HoldState:
+def hold_state(values: Sequence[Any]) -> HoldState:
+    """Return a hold's state from its row, the member's id at the end."""
     id_, _, currency, points, at, expires_at, allocations, resolved_by, resolved_at, _, member = values
     pairs = tuple((lot, n) for lot, n in json.loads(allocations))
     return HoldState(id_, member, currency, points, at, expires_at, pairs, resolved_by, resolved_at)

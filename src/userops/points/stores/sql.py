@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from numpy.random import Generator
 from userops.core.calendar import micros
 from userops.core.chance import stream
 from userops.core.commands import Capture, Expire, Release, Reverse
-from userops.errors import InvalidValue, StoreUnavailable
+from userops.errors import IncompatibleLedger, InvalidValue, StoreUnavailable
 from userops.points import chain
 from userops.points.books import Books, Store
 from userops.points.stores import migrations
@@ -23,7 +22,14 @@ from userops.points.stores.declared import Declared
 from userops.points.stores.session import NotLocked, Session
 from userops.points.stores.statements import Statements
 from userops.points.stores.wire import Driver, Wire
-from userops.points.stores.writing import Outdated, renamed_sweep, new_row, wallet_values, write
+from userops.points.stores.writing import (
+    Outdated,
+    declare,
+    new_row,
+    renamed_sweep,
+    wallet_values,
+    write,
+)
 from userops.points.values import Currency, Fund
 
 T = TypeVar("T")
@@ -58,7 +64,9 @@ def _sqlite_path(text: str) -> str:
     for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
         text = text.removeprefix(scheme)
     if "://" in text:
-        raise InvalidValue("a ledger is opened by a path, or by sqlite:/// or postgresql+psycopg:// and what follows")
+        raise InvalidValue(
+            "a ledger is opened by a path, or by sqlite:/// or postgresql+psycopg:// and what follows"
+        )
     if not text or text == ":memory:" or "mode=memory" in text or "?" in text:
         raise InvalidValue("a durable ledger needs the plain path of a file; Ledger.in_memory() needs none")
     return text
@@ -101,7 +109,14 @@ class SqlStore:
         if not driver.has_tables(wire):
             driver.create(wire)
             migrations.create(wire, sql, driver.dialect, salt)
-        migrations.lift(wire, sql, driver.dialect)
+        try:
+            migrations.lift(wire, sql, driver.dialect)
+        except driver.error as fault:
+            if driver.is_passing(fault):
+                raise
+            raise IncompatibleLedger(
+                "the ledger is not of the version it says, so it was not lifted to this one; restore a backup"
+            ) from fault
         migrations.check_salt(wire, sql, salt)
 
     # -- Transactions -------------------------------------------------------------------------------------
@@ -120,9 +135,7 @@ class SqlStore:
                     session.know_ids(ids)
                 books = Books(session)
                 result = work(books)
-                keeping[0] = bool(
-                    books.changes.entries or books.changes.sweeps or books.changes.counters
-                )
+                keeping[0] = bool(books.changes.entries or books.changes.sweeps or books.changes.counters)
                 if keeping[0]:
                     write(session, books.changes)
                     self._drop_unused(session)
@@ -242,7 +255,11 @@ class SqlStore:
 
         def known(wire: Wire) -> Currency | Fund | None:
             declared = self._declared
-            found: Any = declared.funds(wire, self._sql) if isinstance(what, Fund) else declared.currencies(wire, self._sql)
+            found: Any = (
+                declared.funds(wire, self._sql)
+                if isinstance(what, Fund)
+                else declared.currencies(wire, self._sql)
+            )
             return found.get(what.name)  # type: ignore[no-any-return]
 
         def attempt(trial: _Try) -> Currency | Fund:
@@ -251,24 +268,14 @@ class SqlStore:
             if there is not None:
                 return there
             with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
-                count = int(wire.value(self._sql.lock_meta, ("declarations",)))
+                wire.value(self._sql.lock_meta, ("declarations",))
                 there = known(wire)
                 keeping[0] = there is None
                 if there is None:
-                    self._append(wire, count, words)
+                    declare(wire, self._sql, words)
             return what if there is None else there
 
         return self._retrying(attempt)
-
-    def _append(self, wire: Wire, count: int, words: tuple[str, ...]) -> None:
-        """Append to the chain of declarations."""
-        rows = wire.rows(self._sql.declarations, (count - 1,)) if count else []
-        tip = bytes(rows[-1][3]) if rows else chain.EMPTY_TIP
-        after = wire.value(self._sql.last_sequence) or 0
-        tip = chain.extend(tip, chain.canonical(words))
-        text = json.dumps(words, ensure_ascii=False)
-        wire.run(self._sql.insert["ledger_declaration"], (count + 1, after, text, tip))
-        wire.run(self._sql.set_meta, (str(count + 1), "declarations"))
 
     def rename(self, member: str, erased_name: Callable[[Store], str]) -> str:
         """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
@@ -284,8 +291,7 @@ class SqlStore:
                 wire.run(self._sql.name_wallet, (erased, row.no))
                 for sweep in wire.rows(self._sql.sweeps_of, (member,)):
                     wire.run(self._sql.name_sweep, renamed_sweep(sweep, erased))
-                count = int(wire.value(self._sql.lock_meta, ("declarations",)))
-                self._append(wire, count, ("erased", erased))
+                declare(wire, self._sql, ("erased", erased))
             return erased
 
         return self._retrying(attempt, _Try({member}))

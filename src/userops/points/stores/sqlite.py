@@ -71,7 +71,9 @@ class SQLite:
             raise IncompatibleLedger("the file is not a SQLite database; give the path of a ledger") from None
         marked = wire.value("PRAGMA application_id")
         if tables and (marked != APPLICATION_ID or "ledger_meta" not in tables):
-            raise IncompatibleLedger("the SQLite file holds something else than a ledger; choose another path")
+            raise IncompatibleLedger(
+                "the SQLite file holds something else than a ledger; choose another path"
+            )
         if wire.value("PRAGMA journal_mode = WAL") != "wal":
             raise IncompatibleLedger("the file's disk does not support write-ahead logging; choose another")
 

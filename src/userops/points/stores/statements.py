@@ -73,7 +73,9 @@ class Statements:
         self.lock_wallet, self.lock_wallets = self._one_and_many(locked, wallet.c.member)
         self.members = self._text(select(wallet.c.member).where(_WALLET_IS_USED))
         self.last_wallet = self._text(select(func.max(wallet.c.no)))
-        self.tips = self._text(select(wallet.c.commitment, wallet.c.length, wallet.c.tip).where(_WALLET_IS_USED))
+        self.tips = self._text(
+            select(wallet.c.commitment, wallet.c.length, wallet.c.tip).where(_WALLET_IS_USED)
+        )
         late = select(entry.c.wallet).where(entry.c.sequence > bindparam("known_at"))
         late_too = (
             select(shared.c.wallet)
@@ -169,9 +171,7 @@ class Statements:
             select(budget.c.issued).where(*is_period).with_for_update(), "fund", "period"
         )
         self.counter, _ = self._one_and_many(select(counter.c.value), counter.c.name)
-        self.lock_counter, _ = self._one_and_many(
-            select(counter.c.value).with_for_update(), counter.c.name
-        )
+        self.lock_counter, _ = self._one_and_many(select(counter.c.value).with_for_update(), counter.c.name)
 
     def _insert(self, table: Any) -> Any:
         return postgresql_insert(table) if self._is_postgresql else sqlite_insert(table)
@@ -219,7 +219,7 @@ class Statements:
         self.add_count = self._text(
             new.on_conflict_do_update(
                 index_elements=["name"],
-                set_={"value": counted, "loose": counter.c.loose + new.excluded.loose},
+                set_={"value": counted},
                 where=counted <= bindparam("at_most", type_=counter.c.value.type),
             ).returning(counter.c.value),
             *counter.c.keys(),

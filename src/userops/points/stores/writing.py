@@ -13,6 +13,8 @@ from userops.points import chain, recording
 from userops.points.books import Changes, Period
 from userops.points.stores.schema import NEVER
 from userops.points.stores.session import Session, WalletRow
+from userops.points.stores.statements import Statements
+from userops.points.stores.wire import Wire
 from userops.points.values import Entry, LotState
 from userops.points.wallet import HoldState
 
@@ -52,6 +54,8 @@ def write(session: Session, changes: Changes) -> None:
         wire.run_many(sql.put_undone, sorted(changes.undone.items()))
     if changes.sweeps:
         _write_sweeps(session, changes)
+    if changes.counters and not changes.entries:
+        declare(session.wire, sql, chain.counted_words(changes.counters))
     _count(session, changes)
 
 
@@ -73,21 +77,19 @@ def new_row(session: Session, member: str, no: int) -> WalletRow:
     while session.wire.value(session.sql.wallet, (chain.commitment(session.salt, member, generation),)):
         generation += 1
     commitment = chain.commitment(session.salt, member, generation)
-    return WalletRow(no, member, generation, commitment, -(2**63), 0, chain.EMPTY_TIP, "", 0)
+    return WalletRow(no, member, commitment, -(2**63), 0, chain.EMPTY_TIP, "", 0)
 
 
 def wallet_values(row: WalletRow) -> tuple[Any, ...]:
     """Return a wallet's row as the table has it, without the number."""
     return (
-        row.member, row.generation, row.commitment, row.latest, row.length, row.tip, row.debts, row.open_holds,
+        row.member, row.commitment, row.latest, row.length, row.tip, row.debts, row.open_holds,
     )  # fmt: skip
 
 
 def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
     wire, insert = session.wire, session.sql.insert
-    new = [
-        one.row for one in chains.values() if not one.row.length and not session.driver.locks_rows
-    ]
+    new = [one.row for one in chains.values() if not one.row.length and not session.driver.locks_rows]
     if new:
         wire.run_many(insert["ledger_wallet"], [(row.no, *wallet_values(row)) for row in new])
     entries, others = [], []
@@ -100,19 +102,24 @@ def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]
             mine = chains[member]
             mine.tip = chain.extend(mine.tip, link)
             if position:
-                others.append((mine.row.no, mine.length, entry.sequence, position, mine.tip))
+                others.append((mine.row.no, mine.length, entry.sequence, position))
             mine.length += 1
         first = chains[entry.members[0]]
-        is_last = entry is changes.entries[-1]
+        counted = counts if entry is changes.entries[-1] else None
         entries.append((
-            entry.sequence, entry.id, first.row.no, first.length - 1, len(entry.members), first.tip,
-            entry.event or None, entry.rule or None, entry.reference or None,
-            counts if is_last else None, content,
+            entry.sequence, entry.id, first.row.no, first.length - 1, len(entry.members),
+            entry_seal(first.tip, entry.sequence, counted),
+            entry.event or None, entry.rule or None, entry.reference or None, counted, content,
         ))  # fmt: skip
     if entries:
         wire.run_many(insert["ledger_entry"], entries)
     if others:
         wire.run_many(insert["ledger_shared"], others)
+
+
+def entry_seal(tip: bytes, sequence: int, counts: str | None) -> bytes:
+    """Return what ties an entry's row to its chain."""
+    return chain.extend(tip, chain.canonical((sequence, counts or "")))
 
 
 def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
@@ -202,6 +209,22 @@ def renamed_sweep(row: Sequence[Any], erased: str) -> tuple[Any, ...]:
     return (erased, content, seal(id_, sequence, content), id_)
 
 
+def declare(wire: Wire, sql: Statements, words: tuple[str, ...]) -> None:
+    """Append to the chain of declarations, whose count is locked."""
+    count = int(wire.value(sql.lock_meta, ("declarations",)))
+    rows = wire.rows(sql.declarations, (count - 1,)) if count else []
+    after = wire.value(sql.last_sequence) or 0
+    tip = declaration_tip(bytes(rows[-1][3]) if rows else chain.EMPTY_TIP, after, words)
+    text = json.dumps(words, ensure_ascii=False)
+    wire.run(sql.insert["ledger_declaration"], (count + 1, after, text, tip))
+    wire.run(sql.set_meta, (str(count + 1), "declarations"))
+
+
+def declaration_tip(tip: bytes, after: int, words: tuple[str, ...]) -> bytes:
+    """Return the tip of the table of declarations after one more row."""
+    return chain.extend(tip, chain.canonical((after, words)))
+
+
 def seal(id_: str, sequence: int, content: str) -> bytes:
     """Return what shows that a row outside the chains was changed."""
     return hashlib.sha256(chain.canonical((id_, sequence, content))).digest()
@@ -220,8 +243,7 @@ def _count(session: Session, changes: Changes) -> None:
             raise Outdated(periods=[period])
     for name, change in sorted(changes.counters.items()):
         limit = changes.counter_limits.get(name, _NO_LIMIT)
-        loose = 0 if changes.entries else change
-        if change > limit or not wire.rows(sql.add_count, (name, change, loose, limit)):
+        if change > limit or not wire.rows(sql.add_count, (name, change, limit)):
             raise Outdated(counters=[name])
 
 
