@@ -321,7 +321,8 @@ def _has_changes(books: Books) -> bool:
 
 
 def _first_id(books: Books) -> str:
-    return next((*(entry.id for entry in books.changes.entries), *books.changes.sweeps), "")
+    ids = [*(entry.id for entry in books.changes.entries), *books.changes.sweeps]
+    return ids[0] if ids else ""
 
 
 def _was_kept(session: Session, trial: _Try) -> bool:
