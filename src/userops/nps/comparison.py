@@ -76,7 +76,7 @@ class Difference:
         return str(self.table())
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook protocol's own name
+        return self.table()._repr_html_()
 
 
 def difference(a: Scored, b: Scored, *, level: float = 0.95, method: str = "score") -> Difference:

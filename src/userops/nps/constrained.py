@@ -34,10 +34,7 @@ def refitted_variance(sample: Sample, score: float) -> float:
     score = min(score, 1.0)
     root = math.sqrt(b * b + 8 * n * d * score * (1 - score))
     # The form of the quadratic's positive root that does not subtract nearly equal numbers.
-    if b <= 0:
-        x = (root - b) / (4 * n)
-    else:
-        x = 2 * d * score * (1 - score) / (b + root)
+    x = (root - b) / (4 * n) if b <= 0 else 2 * d * score * (1 - score) / (b + root)
     return 2 * x + score * (1 - score)
 
 
@@ -94,7 +91,7 @@ def statistics_at_zero(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
         high = np.where(upper, high, theta)
     theta = low + (high - low) / 2
     spread = _variances(a, n_a, theta) / n_a + _variances(b, n_b, theta) / n_b
-    found = np.zeros_like(theta)
+    found: NDArray[np.float64] = np.zeros(len(theta))
     apart = difference != 0
     found[apart] = difference[apart] / np.sqrt(spread[apart])
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +20,7 @@ from userops.nps.constrained import statistics_at_zero
 from userops.nps.intervals import Interval
 from userops.nps.labels import is_missing, label_order
 from userops.nps.scales import Scale, check_scale, same_scale
-from userops.nps.scores import NPS, Shares, excluded_notes, merged_reasons
+from userops.nps.scores import NPS, Shares, by_reason, excluded_notes, merged_reasons
 from userops.nps.weighting import WeightedNPS
 
 Result = TypeVar("Result", NPS, WeightedNPS)
@@ -49,7 +49,7 @@ class ComparisonRow:
     p_adjusted: float
 
 
-def _in_order(results: Mapping[Any, Any]) -> tuple[tuple[Any, Any], ...]:
+def _in_order(results: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> tuple[tuple[Any, Any], ...]:
     return tuple(sorted(dict(results).items(), key=lambda pair: label_order(pair[0])))
 
 
@@ -65,9 +65,7 @@ class Groups(Generic[Result]):
     _results: tuple[tuple[Any, Result], ...] = field(converter=_in_order)
     level: float = field(default=0.95, kw_only=True, converter=check_level)
     #: Answers whose group is unknown, by reason.
-    _ungrouped: tuple[tuple[str, int], ...] = field(
-        default=(), kw_only=True, converter=lambda given: tuple(sorted(dict(given).items()))
-    )
+    _ungrouped: tuple[tuple[str, int], ...] = field(default=(), kw_only=True, converter=by_reason)
 
     #: The scale of groups yet to come.
     scale: Scale = field(default=Scale.ZERO_TO_TEN, kw_only=True, converter=check_scale)
@@ -167,11 +165,11 @@ class Groups(Generic[Result]):
             raise InvalidValue(f"groups at the levels {self.level} and {other.level} do not merge")
         same_scale(self.scale, other.scale)
         results = self.results
-        for group, result in other._results:  # noqa: SLF001 — of the same class
+        for group, result in other._results:
             if not isinstance(result, NPS):
                 raise InvalidValue("weighted groups do not merge; weigh all answers together instead")
             results[group] = results[group] + result if group in results else result
-        ungrouped = merged_reasons(dict(self._ungrouped), dict(other._ungrouped))  # noqa: SLF001 — as above
+        ungrouped = merged_reasons(dict(self._ungrouped), dict(other._ungrouped))
         return evolve(self, results=results, ungrouped=ungrouped)
 
     __radd__ = __add__
@@ -213,21 +211,18 @@ class Groups(Generic[Result]):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw each group's score with its interval on matplotlib Axes (extra `plot`) and return them."""
-        rows = [
-            (str(row.group), row.score, *row.interval)
-            for row in self.rows
-            if row.score is not None and row.interval is not None
-        ]
-        if not rows:
+        known = [(str(row.group), row.score, row.interval) for row in self.rows if row.n]
+        if not known:
             raise InvalidValue("there are no answers to draw")
-        labels, scores, lows, highs = zip(*rows, strict=True)
+        labels, scores, intervals = zip(*known, strict=True)
+        lows, highs = zip(*intervals, strict=True)
         return draw_points(labels, scores, lows, highs, ax=ax, xlabel=f"NPS, {self.level:.0%} interval")
 
     def __str__(self) -> str:
         return str(self.table())
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook protocol's own name
+        return self.table()._repr_html_()
 
 
 def _cells(row: GroupRow, low: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ Interval = tuple[float, float]
 def score_variance(detractors: float, passives: float, promoters: float) -> float:
     """Return the variance of one answer, p + d - (p - d)², without cancellation.
 
-    >>> score_variance(10, 30, 60)
-    0.45
+    >>> score_variance(0, 30, 10)
+    0.1875
     """
     n = detractors + passives + promoters
     d, q, p = detractors / n, passives / n, promoters / n

@@ -53,8 +53,7 @@ class Labels:
             return found
         if found.dtype.itemsize < 4:
             found = found.astype(np.int32)  # a difference of small integers may leave their type
-        found = found - self.offset
-        return found
+        return found - self.offset
 
     def is_sorted(self) -> bool:
         """Say whether the rows come group by group; the first unsorted block ends the search."""

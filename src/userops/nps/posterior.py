@@ -77,7 +77,7 @@ class _Beta:
         mode = (a - 1) / (a + b - 2) if a + b > 2 else 0.5
         low = _window_end(a, b, mode, 0.0)
         high = _window_end(a, b, mode, 1.0)
-        self.__attrs_init__(a, b, low, high, 1.0)  # type: ignore[attr-defined]
+        self.__attrs_init__(a, b, low, high, 1.0)
         object.__setattr__(self, "scale", 1 / self._mass(low, high))
 
     def density(self, x: Floats) -> Floats:

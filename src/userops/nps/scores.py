@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +59,12 @@ def _count(value: object, name: str) -> int:
     return whole(value, name, at_least=0)
 
 
-def _excluded(given: object) -> tuple[tuple[str, int], ...]:
+def by_reason(given: object) -> tuple[tuple[str, int], ...]:
+    """Return counts by reason as sorted pairs, from a mapping or pairs; reasons counted zero are dropped.
+
+    >>> by_reason({"text": 1, "missing": 2, "boolean": 0})
+    (('missing', 2), ('text', 1))
+    """
     pairs = dict(given.items()) if isinstance(given, Mapping) else given
     try:
         counted = {
@@ -103,7 +108,7 @@ class NPS:
     passives: int
     promoters: int
     scale: Scale = Scale.ZERO_TO_TEN
-    _excluded: tuple[tuple[str, int], ...] = field(default=(), converter=_excluded)
+    _excluded: tuple[tuple[str, int], ...] = field(default=(), converter=by_reason)
 
     @classmethod
     def empty(cls, *, scale: Scale = Scale.ZERO_TO_TEN) -> NPS:
@@ -224,7 +229,12 @@ class NPS:
             return Table({"n": [0]}, title="NPS: no answers", notes=excluded_notes(self.excluded))
         low, high = self.interval(level, method)
         return score_table(
-            "NPS", self.n, self.shares, (self.score, low, high), level, excluded_notes(self.excluded)
+            "NPS",
+            self.n,
+            self.shares,
+            (self.score, low, high),
+            level=level,
+            notes=excluded_notes(self.excluded),
         )
 
     def plot(self, ax: Any = None, *, level: float = 0.95, method: str = "score") -> Any:
@@ -236,7 +246,7 @@ class NPS:
         return str(self.table())
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook protocol's own name
+        return self.table()._repr_html_()
 
 
 def score_table(
@@ -244,12 +254,13 @@ def score_table(
     n: int,
     shares: Shares,
     bounds: tuple[float, float, float],
+    *,
     level: float,
-    notes: tuple[str, ...],
+    notes: Iterable[str],
 ) -> Table:
     """Return one result as a table of one row, the score in points.
 
-    >>> score_table("NPS", 4, Shares(0, 0.5, 0.5), (0.5, 0, 1), 0.95, ()).columns["NPS"]
+    >>> score_table("NPS", 4, Shares(0, 0.5, 0.5), (0.5, 0, 1), level=0.95, notes=()).columns["NPS"]
     (50.0,)
     """
     low, high = f"{level:.6g} low", "high"

@@ -18,7 +18,7 @@ from userops.errors import InvalidValue
 from userops.nps.charts import draw_points
 from userops.nps.intervals import Interval
 from userops.nps.scales import Scale
-from userops.nps.scores import Counts, Shares, excluded_notes, interval_of, score_table
+from userops.nps.scores import Counts, Shares, by_reason, excluded_notes, interval_of, score_table
 
 #: The value of an answer by class.
 VALUES = np.array([-1.0, 0.0, 1.0])
@@ -41,9 +41,7 @@ class WeightedNPS:
     #: How many weights were cut to the limit of `trim`.
     trimmed: int
     scale: Scale
-    _excluded: tuple[tuple[str, int], ...] = field(
-        default=(), converter=lambda given: tuple(dict(given).items())
-    )
+    _excluded: tuple[tuple[str, int], ...] = field(default=(), converter=by_reason)
 
     @property
     def excluded(self) -> dict[str, int]:
@@ -96,7 +94,9 @@ class WeightedNPS:
         if self.trimmed:
             notes.append(f"{self.trimmed:,} weights trimmed")
         notes += excluded_notes(self.excluded)
-        return score_table("Weighted NPS", self.n, self.shares, (self.score, low, high), level, tuple(notes))
+        return score_table(
+            "Weighted NPS", self.n, self.shares, (self.score, low, high), level=level, notes=notes
+        )
 
     def plot(self, ax: Any = None, *, level: float = 0.95, method: str = "score") -> Any:
         """Draw the score with its interval on matplotlib Axes (extra `plot`) and return them."""
@@ -108,7 +108,7 @@ class WeightedNPS:
         return str(self.table())
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook protocol's own name
+        return self.table()._repr_html_()
 
 
 def check_weights(given: Any, *, rows: int) -> Floats:
@@ -221,5 +221,5 @@ def from_sums(
         variance_of_score=variance * n / (n - 1) if n > 1 else None,
         trimmed=trimmed,
         scale=scale,
-        excluded=tuple(excluded.items()),
+        excluded=excluded,
     )
