@@ -7,6 +7,7 @@ from userops.nps.changes import Change
 from userops.nps.comparison import Difference, difference
 from userops.nps.groups import Groups
 from userops.nps.planning import required_n, required_n_to_detect
+from userops.nps.reports import nps_of_csv
 from userops.nps.scales import Scale
 from userops.nps.scores import NPS
 from userops.nps.shifts import Shift
@@ -26,6 +27,7 @@ __all__ = [
     "advocacy",
     "difference",
     "nps",
+    "nps_of_csv",
     "post_stratify",
     "rake",
     "required_n",

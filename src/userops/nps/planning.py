@@ -22,7 +22,7 @@ def required_n(
     answer, otherwise the worst case is 1. A finite `population` needs fewer: n / (1 + (n - 1) / N).
 
     >>> required_n(0.05), required_n(0.05, population=1_000)
-    (1537, 606)
+    (1537, 607)
     """
     size = _distance(margin, "margin")
     z = -normal_quantile((1 - check_level(level)) / 2)

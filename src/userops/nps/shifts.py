@@ -113,4 +113,7 @@ def _drawn(
     drawn = np.rint(
         size * share + np.sqrt(size * share * (1 - share) * left) * rng.standard_normal(len(size))
     )
-    return np.clip(drawn.astype(np.int64), np.maximum(0, size - bad), np.minimum(size, good))
+    found: NDArray[np.int64] = np.clip(
+        drawn.astype(np.int64), np.maximum(0, size - bad), np.minimum(size, good)
+    )
+    return found
