@@ -104,11 +104,12 @@ class _Beta:
 
 def _log_density(a: float, b: float, x: Floats) -> Floats:
     found = np.zeros_like(x)
-    # 0 · log 0 is 0 here.
-    if a != 1:
-        found += (a - 1) * np.log(x)
-    if b != 1:
-        found += (b - 1) * np.log1p(-x)
+    # Where x rounds to an end the density is 0; where its power is 0 (0 · log 0) the end does not matter.
+    with np.errstate(divide="ignore"):
+        if a != 1:
+            found += (a - 1) * np.log(x)
+        if b != 1:
+            found += (b - 1) * np.log1p(-x)
     return found
 
 

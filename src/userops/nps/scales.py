@@ -61,7 +61,7 @@ class Scale:
     SIX_POINT: ClassVar[Scale]
 
     name: str
-    answers: tuple[tuple[Answer, str], ...] = field(converter=_answers)
+    answers: tuple[tuple[Answer, str], ...] = field(converter=_answers, repr=False)
 
     @classmethod
     def verbal(cls, answers: Mapping[Answer, str]) -> Scale:

@@ -31,7 +31,9 @@ def probabilities(n, shares):
 
 @cache
 def bounds(n, method):
-    found = [NPS(detractors=d, passives=q, promoters=p).interval(0.95, method) for d, q, p in samples(n).tolist()]
+    found = [
+        NPS(detractors=d, passives=q, promoters=p).interval(0.95, method) for d, q, p in samples(n).tolist()
+    ]
     return np.array(found)
 
 
@@ -74,7 +76,9 @@ def size(n_a, n_b, shares):
     return float(probabilities(n_a, shares) @ rejected(n_a, n_b) @ probabilities(n_b, shares))
 
 
-@pytest.mark.parametrize(("n_a", "n_b", "most"), [(12, 12, 0.07), (12, 25, 0.07), (30, 30, 0.06), (30, 12, 0.07)])
+@pytest.mark.parametrize(
+    ("n_a", "n_b", "most"), [(12, 12, 0.07), (12, 25, 0.07), (30, 30, 0.06), (30, 12, 0.07)]
+)
 def test_size_of_the_two_sample_test(n_a, n_b, most):
     edges = [(0.05, 0.0, 0.95), (0.02, 0.96, 0.02), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5), (0.01, 0.04, 0.95)]
     assert max(size(n_a, n_b, shares) for shares in [*GRID, *edges]) <= most
