@@ -18,6 +18,8 @@ Sample = tuple[float, float, float]
 
 #: Halvings of the bracket; what is left of it is below the rounding of a score.
 _HALVINGS = 62
+#: Counts whose products with each other, and the difference of two such, stay within 64 bits.
+_CROSSABLE = 2_000_000_000
 
 
 def refitted_variance(sample: Sample, score: float) -> float:
@@ -76,10 +78,10 @@ def statistics_at_zero(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     >>> statistics_at_zero(np.array([[10, 30, 60]]), np.array([[20, 30, 50]])).round(5).tolist()
     [1.93375]
     """
+    difference = differences(a, b)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     n_a, n_b = a.sum(axis=1), b.sum(axis=1)
     score_a, score_b = (a[:, 2] - a[:, 0]) / n_a, (b[:, 2] - b[:, 0]) / n_b
-    difference = score_a - score_b
     low, high = np.minimum(score_a, score_b), np.maximum(score_a, score_b)
     for _ in range(_HALVINGS):
         theta = low + (high - low) / 2
@@ -95,6 +97,23 @@ def statistics_at_zero(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     apart = difference != 0
     found[apart] = difference[apart] / np.sqrt(spread[apart])
     return found
+
+
+def differences(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the score of a minus the score of b for rows of counts; whole counts are subtracted exactly.
+
+    >>> differences(np.array([[0, 2, 1]]), np.array([[0, 1, 1]])).tolist() == [1 / 3 - 1 / 2]
+    False
+    >>> differences(np.array([[0, 2, 1]]), np.array([[0, 1, 1]])).tolist() == [-1 / 6]
+    True
+    """
+    n_a, n_b = a.sum(axis=1), b.sum(axis=1)
+    balance_a, balance_b = a[:, 2] - a[:, 0], b[:, 2] - b[:, 0]
+    is_exact = a.dtype.kind == b.dtype.kind == "i" and max(n_a.max(), n_b.max()) <= _CROSSABLE
+    if is_exact:
+        found: NDArray[np.float64] = (balance_a * n_b - balance_b * n_a) / (n_a.astype(float) * n_b)
+        return found
+    return balance_a / n_a - balance_b / n_b
 
 
 def _variances(sample: NDArray[Any], n: NDArray[Any], score: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.nps.charts import draw_points
 from userops.nps.comparison import p_of
-from userops.nps.constrained import statistics_at_zero
+from userops.nps.constrained import differences, statistics_at_zero
 from userops.nps.intervals import Interval
 from userops.nps.labels import is_missing, label_order
 from userops.nps.scales import Scale, check_scale, same_scale
@@ -130,21 +130,18 @@ class Groups(Generic[Result]):
         pairs = list(combinations(range(len(known)), 2))
         if not pairs:
             return ()
-        counts = np.array([sample for _, sample in known], dtype=float)
+        # Whole counts stay whole: their differences are exact.
+        counts = np.array([sample for _, sample in known])
         places = np.array(pairs)
-        z = np.concatenate(
-            [
-                statistics_at_zero(counts[part[:, 0]], counts[part[:, 1]])
-                for part in np.array_split(places, 1 + len(pairs) // _BLOCK)
-            ]
-        )
-        p = [p_of(value) for value in z.tolist()]
-        scores = counts[:, 2] - counts[:, 0]
-        apart = scores[places[:, 0]] / counts.sum(axis=1)[places[:, 0]]
-        apart -= scores[places[:, 1]] / counts.sum(axis=1)[places[:, 1]]
+        z, apart = [], []
+        for part in np.array_split(places, 1 + len(pairs) // _BLOCK):
+            a, b = counts[part[:, 0]], counts[part[:, 1]]
+            z += statistics_at_zero(a, b).tolist()
+            apart += differences(a, b).tolist()
+        p = [p_of(value) for value in z]
         return tuple(
             ComparisonRow(known[i][0], known[j][0], gap, one, adjusted)
-            for (i, j), gap, one, adjusted in zip(pairs, apart.tolist(), p, holm(p), strict=True)
+            for (i, j), gap, one, adjusted in zip(pairs, apart, p, holm(p), strict=True)
         )
 
     def update(self: Groups[NPS], group: Any, score: Any, *, invalid: str = "raise") -> Groups[NPS]:

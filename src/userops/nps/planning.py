@@ -26,7 +26,7 @@ def required_n(
     """
     size = _distance(margin, "margin")
     z = -normal_quantile((1 - check_level(level)) / 2)
-    return _finite(z * z * _variance(like) / size**2, population)
+    return _finite(z / size, _variance(like), population)
 
 
 def required_n_to_detect(
@@ -51,7 +51,7 @@ def required_n_to_detect(
     if reached <= (1 - level):
         raise InvalidValue("power must exceed 1 - level: chance alone reaches that")
     z += normal_quantile(reached)
-    return _finite(2 * _variance(like) * (z / size) ** 2, population)
+    return _finite(z / size, 2 * _variance(like), population)
 
 
 def _distance(value: Any, name: str) -> float:
@@ -73,12 +73,13 @@ def _variance(like: NPS | None) -> float:
     return variance
 
 
-def _finite(n: float, population: int | None) -> int:
-    """Round up, after the correction for a finite population."""
+def _finite(ratio: float, variance: float, population: int | None) -> int:
+    """Round ratio² · variance up, after the correction for a finite population."""
+    # A product, unlike a power, becomes infinite instead of raising.
+    n = max(ratio * ratio * variance, 1.0)
     if population is not None:
         members = whole(population, "population", at_least=1)
-        # One answer needs no correction, nor can fewer be asked.
-        n = min(max(n, 1.0) / (1 + (max(n, 1.0) - 1) / members), float(members))
+        n = n / (1 + (n - 1) / members) if math.isfinite(n) else float(members)
     if not n < 2**63:
         raise InvalidValue("no sample of 64-bit size is large enough")
     # What exceeds a whole number by rounding only is that number.
