@@ -113,7 +113,8 @@ def differences(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     if is_exact:
         found: NDArray[np.float64] = (balance_a * n_b - balance_b * n_a) / (n_a.astype(float) * n_b)
         return found
-    return balance_a / n_a - balance_b / n_b
+    apart: NDArray[np.float64] = balance_a / n_a - balance_b / n_b
+    return apart
 
 
 def _variances(sample: NDArray[Any], n: NDArray[Any], score: NDArray[Any]) -> NDArray[Any]:

@@ -65,6 +65,8 @@ def by_reason(given: object) -> tuple[tuple[str, int], ...]:
     >>> by_reason({"text": 1, "missing": 2, "boolean": 0})
     (('missing', 2), ('text', 1))
     """
+    if isinstance(given, tuple) and not given:
+        return ()
     pairs = dict(given.items()) if isinstance(given, Mapping) else given
     try:
         counted = {

@@ -7,11 +7,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import multinomial, norm
 
 from userops.core.statistics import wilson
 from userops.errors import InvalidValue, UseropsError
 from userops.nps import NPS, Scale, difference, nps
+from userops.nps.resampling import balance_law
 
 BIG = 10**9
 EXTREMES = [
@@ -333,3 +334,32 @@ def test_plotting_returns_axes_with_the_interval():
     assert segment[:, 0] == pytest.approx([low, high])
     assert make((1, 1, 1)).plot(ax) is ax
     assert difference(make((1, 2, 3)), make((3, 2, 1))).plot() is not None
+
+
+@pytest.mark.parametrize(
+    "counts", [(1, 0, 1), (2, 3, 4), (0, 5, 0), (5, 0, 0), (3, 0, 7), (10, 30, 60), (50, 0, 50)]
+)
+def test_the_law_of_the_balance_by_enumeration(counts):
+    d, q, p = counts
+    n = d + q + p
+    expected = np.zeros(2 * n + 1)
+    for up in range(n + 1):
+        for down in range(n + 1 - up):
+            expected[up - down + n] += multinomial.pmf([down, n - up - down, up], n, [d / n, q / n, p / n])
+    values, law = balance_law(*counts)
+    found = np.zeros(2 * n + 1)
+    found[values + n] = law
+    assert found == pytest.approx(expected, abs=1e-13)
+
+
+@pytest.mark.parametrize("counts", [(0, 1, BIG), (3, 10**6, 0), (500, 500, 1000), (BIG, BIG, BIG)])
+def test_the_law_of_the_balance_of_many_answers(counts):
+    d, q, p = counts
+    values, law = balance_law(*counts)
+    mean = float(((values - (p - d)) * law).sum())
+    assert mean == pytest.approx(0, abs=1e-5)
+    assert float(((values - (p - d) - mean) ** 2 * law).sum()) == pytest.approx(
+        (d + q + p) * make(counts).variance, rel=1e-3
+    )
+    drawn = make(counts).resample(seed=1, resamples=20_000)
+    assert drawn.var() == pytest.approx(make(counts).variance / (d + q + p), rel=0.05)
