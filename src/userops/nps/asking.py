@@ -87,10 +87,14 @@ def nps(
         raise InvalidValue(f'by[{row}] is missing; invalid="exclude" sets such answers aside and counts them')
     if weights is None:
         counted = tally(answers, labels)
+        found_results = counted.results()
         if labels is None:
-            return counted.result(0)
-        rows = counted.classes.sum(axis=1) + counted.reasons.sum(axis=1)
-        results = {labels.values[k]: counted.result(k) for k in range(len(labels)) if rows[k]}
+            return found_results[0] or NPS.empty(scale=scale)
+        results = {
+            label: result
+            for label, result in zip(labels.values, found_results, strict=True)
+            if result is not None
+        }
         return Groups(results, level=level, scale=scale, ungrouped=counted.ungrouped)
     classes, excluded = class_codes(answers)
     found = check_weights(weights, rows=len(answers))

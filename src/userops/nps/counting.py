@@ -27,14 +27,26 @@ class Tally:
     reasons: Table
     scale: Scale
 
-    def result(self, group: int) -> NPS:
-        """Return the result of one group."""
-        d, q, p = (int(count) for count in self.classes[group])
-        return NPS(detractors=d, passives=q, promoters=p, scale=self.scale, excluded=self.reasons_of(group))
+    def results(self) -> list[NPS | None]:
+        """Return the result of every group, or None where it has no rows."""
+        kept = self.classes[:-1].tolist()
+        lost: list[bool] = self.reasons[:-1].any(axis=1).tolist()
+        return [
+            NPS(
+                detractors=d,
+                passives=q,
+                promoters=p,
+                scale=self.scale,
+                excluded=self.reasons_of(group) if some_lost else (),
+            )
+            if d or q or p or some_lost
+            else None
+            for group, ((d, q, p), some_lost) in enumerate(zip(kept, lost, strict=True))
+        ]
 
     def reasons_of(self, group: int) -> dict[str, int]:
         """Return how many answers of one group were set aside, by reason."""
-        return {reason: int(n) for reason, n in zip(REASONS, self.reasons[group], strict=True) if n}
+        return {reason: n for reason, n in zip(REASONS, self.reasons[group].tolist(), strict=True) if n}
 
     @property
     def ungrouped(self) -> dict[str, int]:
