@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import zone
+from userops.core.conditions import Condition
 from userops.core.events import Event, Record
 from userops.core.files import Section, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import reading, running
+from userops.program import comparison, offers, reading, running
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
 from userops.program.rulebook import Rulebook
@@ -132,6 +133,44 @@ class Program(Rulebook):
             events=whole(events, "events", at_least=0),
             years=whole(years, "years", at_least=1, at_most=1_000),
         )
+
+    def diff(self, other: Program) -> tuple[str, ...]:
+        """Return what changes from this program to `other`, a sentence each; none when nothing does."""
+        return comparison.diff(self, other)
+
+    def what_if(
+        self,
+        events: Iterable[Event],
+        other: Program,
+        *,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
+        currency: str = "points",
+    ) -> comparison.WhatIf:
+        """Replay the events under both programs; return who wins and loses by `other`, by member and fund.
+
+        `conditions` name groups of members by their records (`members`), and are totalled too.
+        """
+        listed = list(_events(events))
+        before, after = Ledger.in_memory(), Ledger.in_memory()
+        self.run(listed, before, members)
+        other.run(listed, after, members)
+        return comparison.what_if(before, after, members or {}, conditions or {}, currency)
+
+    def parity(
+        self,
+        profile: Mapping[str, Any],
+        start: date,
+        end: date,
+        *,
+        orders_per_day: int | Mapping[date, int] = 1,
+    ) -> offers.Parity:
+        """Return the pairs of order days in `[start, end)` on which the later buyer is promised more.
+
+        `profile` is what is known of the buyer; the stacked value of the benefits in force counts. The cost
+        of making earlier orders whole takes `orders_per_day`.
+        """
+        return offers.parity(self.benefits, profile, start, end, orders_per_day)
 
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
