@@ -16,7 +16,7 @@ EXTRAS = "sql,postgres,frames,plot,progress"
 
 
 #: Environments made ready in this run: sessions that share one install once.
-READY = {}
+READY = set()
 
 
 class Environment:
@@ -38,19 +38,19 @@ class Environment:
 
 def _dev(session):
     """Return the environment of the sessions that read the source."""
-    if "dev" in READY:
-        return READY["dev"]
     found = Environment(session, "dev")
+    if "dev" in READY:
+        return found
     found.install("-e", f".[{EXTRAS}]", *nox.project.dependency_groups(PYPROJECT, "dev", "test"))
-    READY["dev"] = found
+    READY.add("dev")
     return found
 
 
 def _built(session):
     """Return the environment of the sessions that test the wheel; nothing of `src` is on its path."""
-    if "built" in READY:
-        return READY["built"]
     found = Environment(session, "built")
+    if "built" in READY:
+        return found
     found.install("build", *nox.project.dependency_groups(PYPROJECT, "test"))
     dist = HERE / "build" / "wheel"
     shutil.rmtree(dist, ignore_errors=True)
@@ -58,7 +58,7 @@ def _built(session):
     (wheel,) = dist.glob("*.whl")
     found.install("--force-reinstall", "--no-deps", str(wheel))
     found.install(f"userops[{EXTRAS}] @ {wheel.as_uri()}")
-    READY["built"] = found
+    READY.add("built")
     return found
 
 
