@@ -1,0 +1,40 @@
+"""Tiers: ladders, standing, timelines, benefits, and what if."""
+
+from __future__ import annotations
+
+from userops.tiers.benefits import Benefit
+from userops.tiers.entitlements import Entitlements
+from userops.tiers.history import Grant, ValueEvent
+from userops.tiers.ladder import Ladder
+from userops.tiers.policies import Crossing, Downgrade, Exponential, Grace, Keep, YearlyDeduction
+from userops.tiers.standing import Change, Standing, Timeline
+from userops.tiers.tier import Tier
+from userops.tiers.truth import Restatement
+from userops.tiers.windows import Anniversary, CalendarYear, Lifetime, Rolling
+from userops.tiers.words import Reason, Why, describe
+
+__all__ = [
+    "Anniversary",
+    "Benefit",
+    "CalendarYear",
+    "Change",
+    "Crossing",
+    "Downgrade",
+    "Entitlements",
+    "Exponential",
+    "Grace",
+    "Grant",
+    "Keep",
+    "Ladder",
+    "Lifetime",
+    "Reason",
+    "Restatement",
+    "Rolling",
+    "Standing",
+    "Tier",
+    "Timeline",
+    "ValueEvent",
+    "Why",
+    "YearlyDeduction",
+    "describe",
+]

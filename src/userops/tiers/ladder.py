@@ -1,0 +1,106 @@
+"""The ladder: its rules, and every question that they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from userops.core.calendar import micros
+from userops.errors import InvalidValue
+from userops.tiers.history import Grant, History, Person, read_grants
+from userops.tiers.overlay import effective
+from userops.tiers.rules import Rules
+from userops.tiers.standing import Standing, Timeline, change_of, standing_of
+from userops.tiers.truth import Restatement, restatements
+from userops.tiers.walk import Walk
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Ladder(Rules):
+    """Tiers and the rules by which members reach, keep and lose them.
+
+    >>> from datetime import UTC
+    >>> from userops.tiers import Rolling, Tier
+    >>> ladder = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=3_000)), window=Rolling(months=12))
+    >>> earned = [(datetime(2027, 1, 5, tzinfo=UTC), 3_000)]
+    >>> ladder.standing(earned, as_of=datetime(2028, 1, 4, tzinfo=UTC)).tier
+    'gold'
+    >>> ladder.standing(earned, as_of=datetime(2028, 1, 5, tzinfo=UTC)).tier  # exactly twelve months old
+    'member'
+    """
+
+    def standing(
+        self,
+        history: Iterable[Any],
+        as_of: datetime,
+        *,
+        grants: Iterable[Grant] = (),
+        record: Mapping[str, Any] | None = None,
+        known_at: datetime | None = None,
+    ) -> Standing:
+        """Return a member's position at `as_of`, from (at, value) pairs or value events in any order.
+
+        `record` is what `requires` reads (and `joined_at`, `paused`); with `known_at`, as was known then.
+        """
+        until, given = micros(as_of, "as_of"), read_grants(grants)
+        walk, base = self._walk(history, record, known_at, until)
+        return standing_of(self, walk, base, given, until)
+
+    def timeline(
+        self,
+        history: Iterable[Any],
+        start: datetime,
+        end: datetime,
+        *,
+        grants: Iterable[Grant] = (),
+        record: Mapping[str, Any] | None = None,
+        known_at: datetime | None = None,
+    ) -> Timeline:
+        """Return every change in [start, end), and every confirmation and beginning of a grace, in order.
+
+        >>> from datetime import UTC
+        >>> from userops.tiers import Tier
+        >>> ladder = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=3_000)))
+        >>> first, last = datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
+        >>> print(ladder.timeline([(datetime(2027, 1, 5, tzinfo=UTC), 3_100)], first, last))
+        2027-01-05 00:00  member → gold
+            reached gold with 3,100: gold needs 3,000
+        """
+        first, until = micros(start, "start"), micros(end, "end") - 1
+        if until < first - 1:
+            raise InvalidValue("end must not lie before start")
+        given = read_grants(grants)
+        walk, base = self._walk(history, record, known_at, until)
+        steps = effective(self, walk.steps, base, given, until)
+        return Timeline(tuple(change_of(self, step) for step in steps if step.at >= first))
+
+    def restate(
+        self,
+        history: Iterable[Any],
+        *,
+        grants: Iterable[Grant] = (),
+        record: Mapping[str, Any] | None = None,
+    ) -> tuple[Restatement, ...]:
+        """Return the stretches of time in which a member was believed at another tier than is true by now.
+
+        >>> from datetime import UTC
+        >>> from userops.tiers import Tier, ValueEvent
+        >>> ladder = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=3_000)))
+        >>> day = [datetime(2027, 1, n, tzinfo=UTC) for n in range(1, 10)]
+        >>> print(ladder.restate([ValueEvent(day[2], 3_000, recorded_at=day[6])])[0])
+        2027-01-03T00:00:00+00:00 to 2027-01-07T00:00:00+00:00: believed member, true gold
+        """
+        return restatements(self, history, record, read_grants(grants))
+
+    def _walk(
+        self, history: Iterable[Any], record: Mapping[str, Any] | None, known_at: datetime | None, until: int
+    ) -> tuple[Walk, int]:
+        """Walk to an instant; return the walk and the tier it started at."""
+        known = None if known_at is None else micros(known_at, "known_at")
+        read = History.of(history, as_of=until, known_at=known, metric=self.metric)
+        walk = Walk(self, Person.of(record), read.first)
+        base = walk.state.tier
+        return walk.along(read, until), base
