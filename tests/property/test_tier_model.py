@@ -115,7 +115,9 @@ def draw_history(rng, start, tick, days, several):
         at = start + tick * rng.randrange(steps)
         if events and rng.random() < 0.3:
             # Near what a length of a rule leads to: boundaries are where rules break.
-            near = rng.choice(events)[0] + timedelta(days=rng.choice([0, 1, 3, 7, 20, 28, 29, 30, 31, 60, 365, 366]))
+            near = rng.choice(events)[0] + timedelta(
+                days=rng.choice([0, 1, 3, 7, 20, 28, 29, 30, 31, 60, 365, 366])
+            )
             near += tick * rng.choice([-1, 0, 0, 1])
             at = near if start <= near < start + tick * steps else at
         metric = "referrals" if several and rng.random() < 0.4 else "value"

@@ -163,14 +163,20 @@ class Model:
         for i, since in enumerate(mind.held):
             tier = self.rules.tiers[i]
             years = tier["years"]
-            if tier["lifetime"] or (years and since is not None and shifted(since, self.zone, 12 * years) <= at):
+            if tier["lifetime"] or (
+                years and since is not None and shifted(since, self.zone, 12 * years) <= at
+            ):
                 best = i
         return best
 
     def begin(self):
         tiers = self.rules.tiers
         base = max(
-            (i for i, t in enumerate(tiers) if t["open"] and any(all(n == 0 for n in w.values()) for w in t["ways"])),
+            (
+                i
+                for i, t in enumerate(tiers)
+                if t["open"] and any(all(n == 0 for n in w.values()) for w in t["ways"])
+            ),
             default=-1,
         )
         return Mind(base, self.start, held=[self.start] * (base + 1))
@@ -181,7 +187,14 @@ class Model:
 
     def stand(self, mind, tier, at):
         mind.held = (mind.held + [at] * 100)[: tier + 1]
-        mind.tier, mind.anchor, mind.reviews, mind.grace, mind.deductions, mind.life = tier, at, 1, None, 1, False
+        mind.tier, mind.anchor, mind.reviews, mind.grace, mind.deductions, mind.life = (
+            tier,
+            at,
+            1,
+            None,
+            1,
+            False,
+        )
 
     def fall(self, mind, counted, at, why, log):
         floor, was = self.floor(mind, at), mind.tier
@@ -241,7 +254,9 @@ class Model:
             if rules.keep:
                 is_due = self.review(mind, mind.reviews) == at
             else:
-                is_due = bool(counted) and self.postponed(at) == at and self.earned(mind, counted, at) < mind.tier
+                is_due = (
+                    bool(counted) and self.postponed(at) == at and self.earned(mind, counted, at) < mind.tier
+                )
             if is_due:
                 if self.earned(mind, counted, at, rules.keep is not None) >= mind.tier:
                     self.renew(mind, at, log)

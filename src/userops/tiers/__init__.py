@@ -8,8 +8,10 @@ from userops.tiers.history import Grant, ValueEvent
 from userops.tiers.ladder import Ladder
 from userops.tiers.policies import Crossing, Downgrade, Exponential, Grace, Keep, YearlyDeduction
 from userops.tiers.standing import Change, Standing, Timeline
+from userops.tiers.standings import Standings
 from userops.tiers.tier import Tier
 from userops.tiers.truth import Restatement
+from userops.tiers.what_if import Comparison, Distribution, Migration, compare, thresholds_for
 from userops.tiers.windows import Anniversary, CalendarYear, Lifetime, Rolling
 from userops.tiers.words import Reason, Why, describe
 
@@ -18,7 +20,9 @@ __all__ = [
     "Benefit",
     "CalendarYear",
     "Change",
+    "Comparison",
     "Crossing",
+    "Distribution",
     "Downgrade",
     "Entitlements",
     "Exponential",
@@ -27,14 +31,18 @@ __all__ = [
     "Keep",
     "Ladder",
     "Lifetime",
+    "Migration",
     "Reason",
     "Restatement",
     "Rolling",
     "Standing",
+    "Standings",
     "Tier",
     "Timeline",
     "ValueEvent",
     "Why",
     "YearlyDeduction",
+    "compare",
     "describe",
+    "thresholds_for",
 ]

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 from userops.core.calendar import micros
 from userops.errors import InvalidValue
@@ -14,8 +16,10 @@ from userops.tiers.history import Grant, History, Person, read_grants
 from userops.tiers.overlay import effective
 from userops.tiers.rules import Rules
 from userops.tiers.standing import Standing, Timeline, change_of, standing_of
+from userops.tiers.standings import Standings, standings_of
 from userops.tiers.truth import Restatement, restatements
 from userops.tiers.walk import Walk
+from userops.tiers.what_if import Distribution, Migration, assigned, distribution_of, migration_of
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -94,6 +98,67 @@ class Ladder(Rules):
         2027-01-03T00:00:00+00:00 to 2027-01-07T00:00:00+00:00: believed member, true gold
         """
         return restatements(self, history, record, read_grants(grants))
+
+    def assign(self, values: Any) -> NDArray[np.int64]:
+        """Return the place of the tier that each value is enough for, the threshold included; −1 for none.
+
+        >>> from userops.tiers import Tier
+        >>> ladder = Ladder(tiers=(Tier("silver", at_least=100), Tier("gold", at_least=3_000)))
+        >>> ladder.assign([99, 100, 2_999, 3_000]).tolist()
+        [-1, 0, 0, 1]
+        """
+        return assigned(self, values)
+
+    def standings(
+        self,
+        columns: Any,
+        as_of: datetime,
+        *,
+        records: Any = None,
+        grants: Mapping[Any, Iterable[Grant]] | None = None,
+        known_at: datetime | None = None,
+    ) -> Standings:
+        """Return the standing of every member of columns `member`, `at` (in UTC) and `value`.
+
+        `metric` and `recorded_at` may be columns too. `records` are columns with `member` and what `requires`,
+        `joined_at` and `paused` read; a member who is only there has no value. `grants` are by member.
+
+        >>> from userops.tiers import Tier
+        >>> ladder = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=3_000)))
+        >>> at = np.array(["2027-01-05", "2027-01-06"], dtype="datetime64[D]")
+        >>> from datetime import UTC
+        >>> found = ladder.standings({"member": ["u1", "u2"], "at": at, "value": [3_000, 1]}, datetime(2028, 1, 1, tzinfo=UTC))
+        >>> found["tier"].tolist()
+        ['gold', 'member']
+        """
+        return standings_of(
+            self,
+            columns,
+            as_of=micros(as_of, "as_of"),
+            records=records,
+            grants=None if grants is None else {key: read_grants(found) for key, found in grants.items()},
+            known_at=None if known_at is None else micros(known_at, "known_at"),
+        )
+
+    def distribution(self, values: Any) -> Distribution:
+        """Return how many of the values each tier has, the highest first.
+
+        >>> from userops.tiers import Tier
+        >>> ladder = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=3_000)))
+        >>> dict(ladder.distribution([0, 2_999, 3_000]))
+        {'gold': 1, 'member': 2}
+        """
+        return distribution_of(self, values)
+
+    def migration(self, before: Any, after: Any) -> Migration:
+        """Return the matrix of moves between two columns of values, or of tier names, of the same members.
+
+        >>> from userops.tiers import Tier
+        >>> ladder = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=3_000)))
+        >>> ladder.migration([0, 3_000], [3_000, 3_000]).count("member", "gold")
+        1
+        """
+        return migration_of(self, before, after)
 
     def _walk(
         self, history: Iterable[Any], record: Mapping[str, Any] | None, known_at: datetime | None, until: int
