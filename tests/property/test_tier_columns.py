@@ -1,16 +1,21 @@
 """`standings` on columns equals `standing`, member by member, and `assign` equals one event of each value."""
 
 import random
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import attrs
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.test_tier_model import PLACES, draw_history, draw_ladder
 from userops.core.conditions import F
 from userops.tiers import Grant, Ladder, Tier, ValueEvent
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tier_cases import PLACES, draw_history, draw_ladder
 
 FIELDS = ("tier", "since", "review_at", "next_tier", "missing", "to_keep", "value")
 

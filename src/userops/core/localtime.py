@@ -80,10 +80,8 @@ class LocalTime:
     def wall(self, at: Instants) -> Instants:
         """Return what the clock shows, as microseconds since a local 1970."""
         if not len(self.changes):
-            found: Instants = at + self.offsets[0]
-            return found
-        found = at + self.offsets[np.searchsorted(self.changes, at, side="right")]
-        return found
+            return np.asarray(at + self.offsets[0])
+        return np.asarray(at + self.offsets[np.searchsorted(self.changes, at, side="right")])
 
     def day(self, at: Instants) -> Instants:
         """Return the local day of each instant."""
@@ -142,5 +140,4 @@ def days_shifted(day: Instants, *, months: int | Instants) -> Instants:
     target = month + np.asarray(months, dtype="timedelta64[M]")
     first = target.astype("datetime64[D]").astype(np.int64)
     length = (target + np.int64(1)).astype("datetime64[D]").astype(np.int64) - first
-    found = first + np.minimum(place, length - 1)
-    return found
+    return np.asarray(first + np.minimum(place, length - 1))

@@ -227,7 +227,7 @@ def _read_earn(
         fund = funds.get(rule.fund) or Fund(rule.fund)
         why = why_unbounded(rule, fund)
         if why:
-            section.fault(None, f"{why}, or say unbounded = \"accepted\"")
+            section.fault(None, f'{why}, or say unbounded = "accepted"')
         rules.append(rule)
     root.build(lambda: check_versions(tuple(rules)))
     return tuple(rules)

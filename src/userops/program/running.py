@@ -49,7 +49,10 @@ def read(
     """Return a member's past, with what is known of the person and the program-wide counts of now."""
     state = read_state(posting.entries(member), program.prefix, program.value_currency)
     counts = {
-        bucket: (posting.counter(_counter(program, bucket, "times")), posting.counter(_counter(program, bucket, "points")))
+        bucket: (
+            posting.counter(_counter(program, bucket, "times")),
+            posting.counter(_counter(program, bucket, "points")),
+        )
         for _, limit in _program_limits(program)
         for bucket in [bucket_of(limit.name, limit.cap, at, reference, program.tz)]
     }
@@ -75,7 +78,9 @@ def _answered(program: Program, event: Event, posting: Posting) -> Decision | No
         Outcome(
             rule=entry.rule or entry.command.reason,
             status=Status.FIRED,
-            asked=sum(abs(points) for _, points in entry.allocations) or getattr(entry.command, "points", 0) or 0,
+            asked=sum(abs(points) for _, points in entry.allocations)
+            or getattr(entry.command, "points", 0)
+            or 0,
             given=getattr(entry.command, "points", 0) or 0,
             commands=(entry.command,),
             receipts=(posting.post(entry.command),),

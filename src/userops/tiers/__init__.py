@@ -7,6 +7,7 @@ from userops.tiers.entitlements import Entitlements
 from userops.tiers.history import Grant, ValueEvent
 from userops.tiers.ladder import Ladder
 from userops.tiers.policies import Crossing, Downgrade, Exponential, Grace, Keep, YearlyDeduction
+from userops.tiers.reading import read_ladder
 from userops.tiers.standing import Change, Standing, Timeline
 from userops.tiers.standings import Standings
 from userops.tiers.tier import Tier
@@ -44,5 +45,6 @@ __all__ = [
     "YearlyDeduction",
     "compare",
     "describe",
+    "read_ladder",
     "thresholds_for",
 ]

@@ -108,14 +108,14 @@ class Counting:
         """Return the lower end, exclusive, of the window at each instant."""
         return after_column(self.rules.window, self.clock, at, self.start[course], at_review=at_review)
 
-    def counted(self, at: Ints, course: Ints, *, at_review: bool = False) -> dict[str, Ints]:
-        """Return what counts at an instant of each course, by metric."""
-        return self._between(self.after(at, course, at_review=at_review), at, course)
-
-    def _between(self, after: Ints, at: Ints, course: Ints) -> dict[str, Ints]:
-        rows, starts = self.courses.at, self.courses.starts
-        first, last = starts[course], starts[course + 1]
-        high = within(rows, at, first, last)
+    def counted(
+        self, at: Ints, course: Ints, *, at_review: bool = False, high: Ints | None = None
+    ) -> dict[str, Ints]:
+        """Return what counts at an instant of each course, by metric; `high` are the rows' ends, where known."""
+        rows, first = self.courses.at, self.courses.starts[course]
+        if high is None:
+            high = within(rows, at, first, self.courses.starts[course + 1])
+        after = self.after(at, course, at_review=at_review)
         low = within(rows, np.minimum(after, at), first, high)
         return {name: sums[high] - sums[low] for name, sums in self.sums.items()}
 

@@ -38,7 +38,8 @@ def spread(starts: Ints, lengths: Ints) -> Ints:
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     steps = np.arange(total, dtype=np.int64)
-    return steps + np.repeat(starts - (ends - lengths), lengths)
+    rows: Ints = steps + np.repeat(starts - (ends - lengths), lengths)
+    return rows
 
 
 def courses_of(rows: Rows, chosen: Ints, metric: str, as_of: int) -> Courses:
@@ -106,7 +107,7 @@ def netted(value: Ints, starts: Ints) -> Ints:
     floored = own - np.minimum(least, 0)
     rising = floored + lift
     kept = np.minimum.accumulate(rising[::-1])[::-1] - lift
-    left = np.diff(kept, prepend=0)
+    left: Ints = np.diff(kept, prepend=0)
     heads = starts[:-1][lengths > 0]
     left[heads] = kept[heads]
     return left

@@ -38,6 +38,10 @@ def _uses(value: Any) -> tuple[Use, ...]:
     return tuple(found)
 
 
+def _sold_at(value: Any) -> datetime | None:
+    return None if value is None else instant(value, "sold_at")
+
+
 @frozen
 class Entitlements:
     """What a member at a standing may still use.
@@ -49,9 +53,7 @@ class Entitlements:
 
     standing: Standing
     uses: tuple[Use, ...] = field(default=(), converter=_uses)
-    sold_at: datetime | None = field(
-        default=None, kw_only=True, converter=lambda at: None if at is None else instant(at, "sold_at")
-    )
+    sold_at: datetime | None = field(default=None, kw_only=True, converter=_sold_at)
 
     def benefit(self, name: str) -> Benefit:
         """Return a benefit of the tier by its name."""

@@ -100,6 +100,10 @@ def amounts_by_tier(value: object, name: str) -> Record:
     )
 
 
+def _deductions(value: Any) -> Mapping[str, int]:
+    return amounts_by_tier(value, "deduction")
+
+
 @frozen
 class YearlyDeduction:
     """Value taken off each year, counted from reaching a tier, by tier; never below zero.
@@ -108,9 +112,7 @@ class YearlyDeduction:
     1000
     """
 
-    by_tier: Mapping[str, int] = field(
-        converter=lambda value: amounts_by_tier(value, "deduction"), hash=False
-    )
+    by_tier: Mapping[str, int] = field(converter=_deductions, hash=False)
 
 
 @frozen(kw_only=True)

@@ -125,9 +125,9 @@ class Rounds:
     def _judge(self, who: Ints, at: Ints) -> None:
         """Hold the reviews, drops and ends of grace that are due."""
         courses = self.courses
-        self.next[who] = within(courses.at, at, courses.starts[who], courses.starts[who + 1])
+        high = self.next[who] = within(courses.at, at, self.next[who], courses.starts[who + 1])
         has_keep = self.rules.keep is not None
-        borne = self.counting.borne(self.counting.counted(at, who, at_review=has_keep), who)
+        borne = self.counting.borne(self.counting.counted(at, who, at_review=has_keep, high=high), who)
         ends_grace = self.grace[who] != FOREVER
         passes = ~ends_grace & (borne >= self.tier[who])
         if passes.any():

@@ -13,7 +13,8 @@ from userops.core.events import Record
 from userops.core.tables import Table
 from userops.tiers.benefits import Benefit
 from userops.tiers.history import Grant
-from userops.tiers.overlay import badges_at, effective, tier_grants
+from userops.tiers.overlay import badges_at, effective
+from userops.tiers.policies import Crossing
 from userops.tiers.rules import Rules
 from userops.tiers.tier import Tier
 from userops.tiers.walk import Step, Walk
@@ -98,7 +99,7 @@ class Timeline(Sequence[Change]):
         return f"<Timeline of {len(self)} changes>"
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook's own protocol
+        return self.table()._repr_html_()
 
     def table(self) -> Table:
         """Return the changes as a table: `at` by the ladder's clock, `was`, `to`, `why`, `reason`."""
@@ -176,28 +177,31 @@ def standing_of(rules: Rules, walk: Walk, base: int, grants: Sequence[Grant], as
     moves = [step for step in steps if step.was != step.to]
     tier = moves[-1].to if moves else base
     since = moves[-1].at if moves else walk.start if tier >= 0 else None
-    is_earned = tier == state.tier
-    in_grace = is_earned and state.grace_until != FOREVER
-    review = min(state.review_at, state.grace_until) if not in_grace else state.grace_until
-    if not is_earned or state.is_for_life or review >= FOREVER - 1:
-        review = FOREVER
+    in_grace = tier == state.tier and state.grace_until != FOREVER
+    review = _judged_at(walk, tier)
     totals = walk.totals(as_of)
-    above = next(
-        (place for place in range(tier + 1, len(rules.tiers)) if not rules.tiers[place].invite_only), None
-    )
+    above = next_place(rules, tier)
     to_keep: Missing = 0
-    if review != FOREVER:
+    if review is not None:
         to_keep = shortfall(rules.tiers[tier], walk.totals_at_review(review), rules.metric)
     missing: Missing = 0 if above is None else shortfall(rules.tiers[above], totals, rules.metric)
-    reasons = _reasons(rules, walk, tier, moves, review, above, missing, to_keep, totals, as_of)
+    here = Reason.of("base", tier=rules.name(tier)) if tier >= 0 else None
+    reasons = [
+        reason_of(rules, moves[-1]) if moves else here,
+        Reason.of("no tier", have=amounts(totals, rules.metric)) if tier < 0 else None,
+        *_outlook(rules, walk, tier, review, to_keep),
+        *_next(rules, walk, above, missing),
+        _pause(rules, walk, as_of),
+        Reason.of("new rate" if rules.crossing is Crossing.NEW_RATE else "old rate"),
+    ]
     return Standing(
         tier=rules.name(tier),
         since=from_micros(since) if since is not None and since <= as_of else None,
-        review_at=None if review == FOREVER else from_micros(review),
+        review_at=None if review is None else from_micros(review),
         next_tier=None if above is None else rules.name(above),
         missing=missing,
         to_keep=to_keep,
-        reasons=reasons,
+        reasons=tuple(reason for reason in reasons if reason is not None),
         as_of=from_micros(as_of),
         value=totals[rules.metric],
         totals=Record(totals),
@@ -209,55 +213,51 @@ def standing_of(rules: Rules, walk: Walk, base: int, grants: Sequence[Grant], as
     )
 
 
-def _reasons(
-    rules: Rules,
-    walk: Walk,
-    tier: int,
-    moves: Sequence[Step],
-    review: int,
-    above: int | None,
-    missing: Missing,
-    to_keep: Missing,
-    totals: Mapping[str, int],
-    as_of: int,
-) -> tuple[Reason, ...]:
-    name = rules.name(tier)
-    have = amounts(totals, rules.metric)
-    if tier < 0:
-        first = [reason_of(rules, moves[-1])] if moves else []
-        found = [*first, Reason.of("no tier", have=have)]
+def _judged_at(walk: Walk, tier: int) -> int | None:
+    """Return when the earned tier is judged next, in grace at its end; a granted tier is not judged."""
+    state = walk.state
+    due = state.review_at if state.grace_until == FOREVER else state.grace_until
+    return None if tier != state.tier or state.is_for_life or due >= FOREVER - 1 else due
+
+
+def next_place(rules: Rules, tier: int) -> int | None:
+    """Return the next tier above that is not by invitation alone."""
+    above = range(tier + 1, len(rules.tiers))
+    return next((place for place in above if not rules.tiers[place].invite_only), None)
+
+
+def _outlook(rules: Rules, walk: Walk, tier: int, review: int | None, to_keep: Missing) -> Iterator[Reason]:
+    """Yield what becomes of the tier."""
+    is_earned = tier == walk.state.tier >= 0
+    if is_earned and (walk.state.is_for_life or rules.tiers[tier].lifetime):
+        yield Reason.of("for life", tier=rules.name(tier))
+    if review is None:
+        return
+    at = clock(rules, review)
+    if walk.state.grace_until != FOREVER:
+        yield Reason.of("grace", at=at, to_keep=_words(to_keep, rules))
+    elif any(to_keep.values()) if isinstance(to_keep, Mapping) else to_keep:
+        yield Reason.of("review", at=at, to_keep=_words(to_keep, rules))
     else:
-        found = [reason_of(rules, moves[-1]) if moves else Reason.of("base", tier=name)]
-    if tier == walk.state.tier and tier >= 0 and (walk.state.is_for_life or rules.tiers[tier].lifetime):
-        found.append(Reason.of("for life", tier=name))
-    if review != FOREVER:
-        at = clock(rules, review)
-        if walk.state.grace_until != FOREVER:
-            found.append(Reason.of("grace", at=at, to_keep=_words(to_keep, rules)))
-        elif _is_nothing(to_keep):
-            found.append(Reason.of("kept so far", at=at))
-        else:
-            found.append(Reason.of("review", at=at, to_keep=_words(to_keep, rules)))
-    pause = walk.person.postponed(as_of)
-    if pause != as_of:
-        found.append(Reason.of("paused", at="the pause ends" if pause >= FOREVER else clock(rules, pause)))
-    if above is not None:
-        found.append(Reason.of("next", missing=_words(missing, rules), tier=rules.name(above)))
-        condition = rules.tiers[above].requires
-        if condition is not None and above not in walk.open:
-            found.append(Reason.of("requires", tier=rules.name(above), condition=condition.describe()))
-    found.append(Reason.of("new rate" if rules.crossing.value == "new_rate" else "old rate"))
-    return tuple(found)
+        yield Reason.of("kept so far", at=at)
 
 
-def _is_nothing(missing: Missing) -> bool:
-    return not (any(missing.values()) if isinstance(missing, Mapping) else missing)
+def _next(rules: Rules, walk: Walk, above: int | None, missing: Missing) -> Iterator[Reason]:
+    """Yield what is missing to the next tier."""
+    if above is None:
+        return
+    yield Reason.of("next", missing=_words(missing, rules), tier=rules.name(above))
+    condition = rules.tiers[above].requires
+    if condition is not None and above not in walk.open:
+        yield Reason.of("requires", tier=rules.name(above), condition=condition.describe())
+
+
+def _pause(rules: Rules, walk: Walk, as_of: int) -> Reason | None:
+    end = walk.person.postponed(as_of)
+    if end == as_of:
+        return None
+    return Reason.of("paused", at="the pause ends" if end >= FOREVER else clock(rules, end))
 
 
 def _words(missing: Missing, rules: Rules) -> str:
     return amounts(missing if isinstance(missing, Mapping) else {rules.metric: missing}, rules.metric)
-
-
-def check_grants(rules: Rules, grants: Sequence[Grant]) -> None:
-    """Refuse grants of what the ladder does not know."""
-    tier_grants(rules, grants)

@@ -20,7 +20,7 @@ from userops.tiers.history import Grant, History, Person, read_grants
 from userops.tiers.rounds import Rounds
 from userops.tiers.rows import Ints, Rows, read_rows
 from userops.tiers.rules import Rules
-from userops.tiers.standing import Standing, shortfall, standing_of
+from userops.tiers.standing import Standing, next_place, shortfall, standing_of
 from userops.tiers.walk import Walk
 from userops.tiers.windows import FOREVER, MAX_DAYS, Rolling
 
@@ -69,7 +69,7 @@ class Standings(Mapping[str, NDArray[Any]]):
         return f"<Standings of {len(self.columns['member']):,} members>"
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook's own protocol
+        return self.table()._repr_html_()
 
 
 @define
@@ -88,8 +88,9 @@ class _Answer:
     def empty(cls, members: int, rules: Rules) -> _Answer:
         is_plain = all(tier.at_least is not None or tier.invite_only for tier in rules.tiers)
         kind = np.int64 if is_plain else object
-        wholes = [np.zeros(members, dtype=np.int64) for _ in range(5)]
-        return cls(*wholes, np.zeros(members, dtype=kind), np.zeros(members, dtype=kind))
+        tier, above, since, review, value = (np.zeros(members, dtype=np.int64) for _ in range(5))
+        missing, to_keep = np.zeros(members, dtype=kind), np.zeros(members, dtype=kind)
+        return cls(tier, above, since, review, value, missing, to_keep)
 
 
 def standings_of(
@@ -111,19 +112,14 @@ def standings_of(
     people = _People.of(rules, rows, fields, known)
     answer = _Answer.empty(len(rows.members), rules)
     if len(rows.members):
-        clock = _clock(rules, rows, people, as_of)
-        alone = _walked_alone(rules, rows, people, given, clock, as_of)
+        batch = _Batch(rules, rows, people, _clock(rules, rows, people, as_of), as_of, answer)
+        alone = _walked_alone(batch, given)
         together = np.flatnonzero(~alone)
         if len(together):
-            _step_together(rules, rows, people, together, clock, as_of, answer)
+            _step_together(batch, together)
+        names = rows.members.tolist()
         for member in np.flatnonzero(alone).tolist():
-            own = given.get(
-                rows.members[member].item()
-                if hasattr(rows.members[member], "item")
-                else rows.members[member],
-                (),
-            )
-            _walk_alone(rules, rows, people.person(member), own, member, as_of, answer)
+            _walk_alone(batch, member, given.get(names[member], ()))
     return _finished(rules, rows, answer)
 
 
@@ -147,7 +143,7 @@ def _by_member(
     for name, column in fields.items():
         if name == "member":
             continue
-        data = np.ma.masked_all(size, dtype=column.dtype)
+        data: Any = np.ma.array(np.zeros(size, dtype=column.dtype), mask=True)
         data[place] = column
         found[name] = data if np.ma.getmaskarray(data).any() else np.ma.getdata(data)
     return found, known
@@ -215,6 +211,18 @@ def _instants(column: NDArray[Any] | None, size: int, known: NDArray[np.bool_]) 
     return found
 
 
+@frozen
+class _Batch:
+    """Everything that the ways through share."""
+
+    rules: Rules
+    rows: Rows
+    people: _People
+    clock: LocalTime
+    as_of: int
+    answer: _Answer
+
+
 # --- who goes which way ------------------------------------------------------------------------------------------
 
 
@@ -232,15 +240,9 @@ def _clock(rules: Rules, rows: Rows, people: _People, as_of: int) -> LocalTime:
     return LocalTime(rules.tz, first - back * MICROS_PER_DAY, as_of + ahead * MICROS_PER_DAY)
 
 
-def _walked_alone(
-    rules: Rules,
-    rows: Rows,
-    people: _People,
-    grants: Mapping[Any, Sequence[Grant]],
-    clock: LocalTime,
-    as_of: int,
-) -> NDArray[np.bool_]:
+def _walked_alone(batch: _Batch, grants: Mapping[Any, Sequence[Grant]]) -> NDArray[np.bool_]:
     """Say who is walked alone: those whose counted value depends on their tier, and rare tangles."""
+    rules, rows, people, clock = batch.rules, batch.rows, batch.people, batch.clock
     size = len(rows.members)
     is_tangled = rules.decay is not None or isinstance(rules.daily_cap, Mapping)
     if is_tangled or (rules.keep is None and rules.grace is not None):
@@ -259,15 +261,8 @@ def _walked_alone(
     return alone
 
 
-def _walk_alone(
-    rules: Rules,
-    rows: Rows,
-    person: Person,
-    grants: Sequence[Grant],
-    member: int,
-    as_of: int,
-    answer: _Answer,
-) -> None:
+def _walk_alone(batch: _Batch, member: int, grants: Sequence[Grant]) -> None:
+    rules, rows = batch.rules, batch.rows
     low, high = int(rows.starts[member]), int(rows.starts[member + 1])
     events = tuple(
         (int(rows.at[row]), name, int(rows.values[name][row]))
@@ -276,9 +271,10 @@ def _walk_alone(
         if rows.values[name][row]
     )
     history = History(events, int(rows.at[low]) if high > low else None)
-    walk = Walk(rules, person, history.first)
+    walk = Walk(rules, batch.people.person(member), history.first)
     base = walk.state.tier
-    _put(rules, answer, member, standing_of(rules, walk.along(history, as_of), base, grants, as_of))
+    walk.along(history, batch.as_of)
+    _put(rules, batch.answer, member, standing_of(rules, walk, base, grants, batch.as_of))
 
 
 def _put(rules: Rules, answer: _Answer, member: int, standing: Standing) -> None:
@@ -293,11 +289,12 @@ def _put(rules: Rules, answer: _Answer, member: int, standing: Standing) -> None
 # --- the many together ---------------------------------------------------------------------------------------------
 
 
-def _step_together(
-    rules: Rules, rows: Rows, people: _People, chosen: Ints, clock: LocalTime, as_of: int, answer: _Answer
-) -> None:
+def _step_together(batch: _Batch, chosen: Ints) -> None:
+    rules, rows, people, as_of, answer = batch.rules, batch.rows, batch.people, batch.as_of, batch.answer
     courses = courses_of(rows, chosen, rules.metric, as_of)
-    counting = Counting(rules, courses, clock, people.is_open[courses.member], people.start[courses.member])
+    counting = Counting(
+        rules, courses, batch.clock, people.is_open[courses.member], people.start[courses.member]
+    )
     rounds = Rounds(counting)
     rounds.run()
     final = np.flatnonzero(courses.is_final)
@@ -309,7 +306,8 @@ def _step_together(
     review = np.where(in_grace, rounds.grace[final], review)
     review = np.where(rounds.is_for_life[final] | (review >= FOREVER - 1), FOREVER, review)
     answer.review[member] = review
-    above = _next_places(rules)[tier + 1]
+    nexts = [next_place(rules, place) for place in range(-1, len(rules.tiers))]
+    above = np.array([-1 if place is None else place for place in nexts], dtype=np.int64)[tier + 1]
     answer.above[member] = above
     totals = counting.counted(np.full(len(final), as_of, dtype=np.int64), final)
     answer.value[member] = totals[rules.metric]
@@ -318,18 +316,6 @@ def _step_together(
     if len(judged):
         later = counting.counted(review[judged], final[judged], at_review=rules.keep is not None)
         answer.to_keep[member[judged]] = _shortfalls(rules, tier[judged], later, answer.to_keep.dtype)
-
-
-def _next_places(rules: Rules) -> Ints:
-    """Return, from each tier (the first entry: from none), the next that is not by invitation, or −1."""
-    places = range(len(rules.tiers))
-    return np.array(
-        [
-            next((p for p in places if p > tier and not rules.tiers[p].invite_only), -1)
-            for tier in range(-1, len(rules.tiers))
-        ],
-        dtype=np.int64,
-    )
 
 
 def _shortfalls(rules: Rules, places: Ints, totals: Mapping[str, Ints], kind: Any) -> NDArray[Any]:

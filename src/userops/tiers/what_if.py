@@ -59,7 +59,11 @@ class Distribution(Mapping[str, int]):
         """Return the counts and shares as a table."""
         total = sum(self.counts.values())
         shares = [count / total if total else None for count in self.counts.values()]
-        columns = {"tier": list(self.counts), "members": list(self.counts.values()), "share": shares}
+        columns: dict[str, Any] = {
+            "tier": list(self.counts),
+            "members": list(self.counts.values()),
+            "share": shares,
+        }
         return Table(columns, formats={"share": ".1%"})
 
     def __str__(self) -> str:
@@ -109,7 +113,7 @@ class Migration:
         """Return the matrix as a table, a row per tier left."""
         columns: dict[str, Any] = {"from": list(self.names)}
         columns |= {f"to {name}": self.matrix[:, place].tolist() for place, name in enumerate(self.names)}
-        return Table(columns, notes=(f"{self.risen:,} rose, {self.fallen:,} fell",))
+        return Table(columns, title=f"{self.risen:,} rose, {self.fallen:,} fell")
 
     def __str__(self) -> str:
         return str(self.table())
@@ -130,7 +134,7 @@ def _places(rules: Rules, column: Any, name: str) -> NDArray[np.int64]:
     is_names = values.dtype.kind == "U" or (values.dtype == object and not _all_whole(values))
     if not is_names:
         return assigned(rules, column)
-    places = {None: -1, **{tier: place for place, tier in enumerate(rules.names)}}
+    places: dict[Any, int] = {None: -1, **{tier: place for place, tier in enumerate(rules.names)}}
     unknown = [one for one in values.tolist() if one not in places]
     if unknown:
         rules.index(str(unknown[0]), name)
@@ -203,14 +207,9 @@ class Comparison:
         return self.cost_after - self.cost_before
 
     def __str__(self) -> str:
-        return "\n".join(
-            [
-                str(self.migration),
-                f"{len(self.winners):,} win, {len(self.losers):,} lose",
-                f"benefits a year: {self.cost_before:,f} before, {self.cost_after:,f} after, "
-                f"{self.cost_difference:+,f}",
-            ]
-        )
+        cost = f"{self.cost_before:,f} before, {self.cost_after:,f} after, {self.cost_difference:+,f}"
+        moved = f"{len(self.winners):,} win, {len(self.losers):,} lose"
+        return f"{self.migration}\n{moved}\nbenefits a year: {cost}"
 
 
 def compare(ladder_a: Rules, ladder_b: Rules, values: Any) -> Comparison:

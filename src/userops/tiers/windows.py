@@ -105,7 +105,7 @@ class Anniversary(Window):
     def after_review(self, at: int, tz: tzinfo, anchor: int | None) -> int:
         return self.after(at - 1, tz, anchor)
 
-    def leaves(self, at: int, tz: tzinfo, anchor: int | None, start: int = -FOREVER) -> int:
+    def leaves(self, at: int, tz: tzinfo, anchor: int | None, start: int = -FOREVER) -> int:  # noqa: ARG002 — as every window
         return FOREVER if anchor is None else moved(anchor, tz, months=12 * self._year(at, tz, anchor) + 12)
 
     @staticmethod

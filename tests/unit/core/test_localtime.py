@@ -20,13 +20,26 @@ from userops.core.calendar import (
 )
 from userops.core.localtime import LocalTime
 
-ZONES = ["UTC", "Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Europe/Dublin"]
+ZONES = [
+    "UTC",
+    "Asia/Shanghai",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Europe/Dublin",
+]
 instants = st.integers(
-    micros(datetime(1985, 1, 1, tzinfo=UTC)) // 900_000_000, micros(datetime(2030, 1, 1, tzinfo=UTC)) // 900_000_000
+    micros(datetime(1985, 1, 1, tzinfo=UTC)) // 900_000_000,
+    micros(datetime(2030, 1, 1, tzinfo=UTC)) // 900_000_000,
 ).map(lambda quarter: quarter * 900_000_000)
 
 
-@given(st.lists(instants, min_size=1, max_size=30), st.sampled_from(ZONES), st.integers(-30, 30), st.integers(-40, 40))
+@given(
+    st.lists(instants, min_size=1, max_size=30),
+    st.sampled_from(ZONES),
+    st.integers(-30, 30),
+    st.integers(-40, 40),
+)
 def test_shift_is_the_calendars(values, name, months, days):
     at = np.array(values)
     low, high = int(at.min()), int(at.max())
@@ -41,7 +54,9 @@ def test_years_and_months_turn_where_the_calendar_says(values, name):
     clock = LocalTime(tz, int(at.min()) - 400 * MICROS_PER_DAY, int(at.max()) + 400 * MICROS_PER_DAY)
     days = [local_day(from_micros(v), tz) for v in values]
     assert clock.day(at).tolist() == [(day - datetime(1970, 1, 1).date()).days for day in days]
-    assert clock.year_start(at).tolist() == [micros(day_start(day.replace(month=1, day=1), tz)) for day in days]
+    assert clock.year_start(at).tolist() == [
+        micros(day_start(day.replace(month=1, day=1), tz)) for day in days
+    ]
     assert clock.month_end(at).tolist() == [micros(day_end(month_end(day), tz)) for day in days]
 
 
