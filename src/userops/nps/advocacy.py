@@ -66,7 +66,7 @@ class Advocacy:
                 "measure": ["NPS, points (intention)", "referred buyers (behaviour)"],
                 "n": [self.nps.n, self.buyers - self.unknown],
                 "value": [f"{self.nps.points:+.1f}", f"{self.share:.1%}"],
-                f"{self.level:.6g} low": [f"{100 * low:+.1f}", f"{share_low:.1%}"],
+                f"{100 * self.level:.6g}% low": [f"{100 * low:+.1f}", f"{share_low:.1%}"],
                 "high": [f"{100 * high:+.1f}", f"{share_high:.1%}"],
             },
             title="Advocacy",

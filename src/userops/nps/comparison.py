@@ -56,14 +56,14 @@ class Difference:
 
     def table(self) -> Table:
         """Return the comparison as a table of one row, scores in points."""
-        low, high = f"{self.level:.6g} low", "high"
+        low, high = f"{100 * self.level:.6g}% low", "high"
         cells = {"NPS a": self.score_a, "NPS b": self.score_b, "a - b": self.difference}
         cells |= {low: self.interval[0], high: self.interval[1]}
         columns: dict[str, Any] = {name: [100 * cell] for name, cell in cells.items()}
         return Table(
             {**columns, "z": [self.z], "p": [self.p_value]},
             title="Difference of two scores (constrained-score test)",
-            formats={**dict.fromkeys(cells, "+.1f"), "z": "+.3f", "p": ".4f"},
+            formats={**dict.fromkeys(cells, "+.1f"), "z": "+.3f", "p": shown_p},
         )
 
     def plot(self, ax: Any = None) -> Any:
@@ -111,6 +111,15 @@ def _scale_of(result: Any, name: str) -> Scale:
     if not isinstance(scale, Scale) or not hasattr(result, "counts"):
         raise InvalidValue(f"{name} must be a result such as NPS, not {type(result).__name__}")
     return scale
+
+
+def shown_p(p: float) -> str:
+    """Return a p-value as a table shows it; a small one is not shown as none.
+
+    >>> shown_p(0.00001)
+    '<0.0001'
+    """
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def p_of(z: float) -> float:

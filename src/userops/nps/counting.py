@@ -30,7 +30,7 @@ class Tally:
     def results(self) -> list[NPS | None]:
         """Return the result of every group, or None where it has no rows."""
         kept = self.classes[:-1].tolist()
-        lost: list[bool] = self.reasons[:-1].any(axis=1).tolist()
+        lost = [bool(n) for n in self.reasons[:-1].sum(axis=1)]
         return [
             NPS(
                 detractors=d,

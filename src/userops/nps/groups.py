@@ -15,7 +15,7 @@ from userops.core.statistics import check_level, holm
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.nps.charts import draw_points
-from userops.nps.comparison import p_of
+from userops.nps.comparison import p_of, shown_p
 from userops.nps.constrained import differences, statistics_at_zero
 from userops.nps.intervals import Interval
 from userops.nps.labels import is_missing, label_order
@@ -180,7 +180,7 @@ class Groups(Generic[Result]):
 
     def table(self) -> Table:
         """Return the rows as a table, scores in points."""
-        low = f"{self.level:.6g} low"
+        low = f"{100 * self.level:.6g}% low"
         rows = [_cells(row, low) for row in self.rows]
         names = ["group", "n", "detractors", "passives", "promoters", "NPS", low, "high"]
         return Table.of_rows(
@@ -203,7 +203,7 @@ class Groups(Generic[Result]):
                 "p adjusted": [row.p_adjusted for row in rows],
             },
             title="All pairs, adjusted by Holm's method",
-            formats={"a - b": "+.1f", "p": ".4f", "p adjusted": ".4f"},
+            formats={"a - b": "+.1f", "p": shown_p, "p adjusted": shown_p},
         )
 
     def plot(self, ax: Any = None) -> Any:

@@ -265,7 +265,7 @@ def score_table(
     >>> score_table("NPS", 4, Shares(0, 0.5, 0.5), (0.5, 0, 1), level=0.95, notes=()).columns["NPS"]
     (50.0,)
     """
-    low, high = f"{level:.6g} low", "high"
+    low, high = f"{100 * level:.6g}% low", "high"
     score = [100 * bound for bound in bounds]
     return Table(
         {

@@ -17,6 +17,7 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.nps.changes import Change, change
 from userops.nps.charts import draw_line
+from userops.nps.comparison import shown_p
 from userops.nps.intervals import Interval
 from userops.nps.scales import same_scale
 from userops.nps.scores import NPS
@@ -61,7 +62,7 @@ class Trend:
 
     def table(self) -> Table:
         """Return the waves as a table, scores in points."""
-        low = f"{self.level:.6g} low"
+        low = f"{100 * self.level:.6g}% low"
         rows = self.rows
         columns: dict[str, list[Any]] = {
             "wave": [row.wave for row in rows],
@@ -79,7 +80,7 @@ class Trend:
             found = self._shift
             notes.append(
                 f"most likely shift at {found.at}: {100 * found.difference:+.1f} points, "
-                f"permutation p = {found.p_value:.4f}"
+                f"permutation p {shown_p(found.p_value)}"
             )
         return Table(
             columns,
@@ -121,7 +122,8 @@ class Trend:
         ax.plot(places, [row.ewma for row in rows], color="tab:orange", label="EWMA")
         lows, highs = [row.ewma_low for row in rows], [row.ewma_high for row in rows]
         ax.fill_between(places, lows, highs, color="tab:orange", alpha=0.15, label="EWMA limits")
-        ax.legend()
+        ax.margins(y=0.2)
+        ax.legend(ncols=3, loc="upper center")
         return ax
 
     def __str__(self) -> str:
