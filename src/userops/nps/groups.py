@@ -18,7 +18,7 @@ from userops.nps.charts import draw_points
 from userops.nps.comparison import p_of, shown_p
 from userops.nps.constrained import differences, statistics_at_zero
 from userops.nps.intervals import Interval
-from userops.nps.labels import is_missing, label_order
+from userops.nps.labels import is_missing, label_order, label_text
 from userops.nps.scales import Scale, check_scale, same_scale
 from userops.nps.scores import NPS, Shares, by_reason, excluded_notes, merged_reasons
 from userops.nps.weighting import WeightedNPS
@@ -188,7 +188,11 @@ class Groups(Generic[Result]):
             names,
             title="NPS by group",
             notes=excluded_notes(self.excluded),
-            formats={**dict.fromkeys(names[2:5], ".1%"), **dict.fromkeys(names[5:], "+.1f")},
+            formats={
+                "group": label_text,
+                **dict.fromkeys(names[2:5], ".1%"),
+                **dict.fromkeys(names[5:], "+.1f"),
+            },
         )
 
     def comparison_table(self) -> Table:
@@ -203,12 +207,12 @@ class Groups(Generic[Result]):
                 "p adjusted": [row.p_adjusted for row in rows],
             },
             title="All pairs, adjusted by Holm's method",
-            formats={"a - b": "+.1f", "p": shown_p, "p adjusted": shown_p},
+            formats={"a": label_text, "b": label_text, "a - b": "+.1f", "p": shown_p, "p adjusted": shown_p},
         )
 
     def plot(self, ax: Any = None) -> Any:
         """Draw each group's score with its interval on matplotlib Axes (extra `plot`) and return them."""
-        known = [(str(row.group), row.score, row.interval) for row in self.rows if row.n]
+        known = [(label_text(row.group), row.score, row.interval) for row in self.rows if row.n]
         if not known:
             raise InvalidValue("there are no answers to draw")
         labels, scores, intervals = zip(*known, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,18 @@ class Labels:
 
     def bounds(self) -> NDArray[np.int64]:
         """Return where each group's rows begin, and the end, of sorted rows."""
-        wanted = np.arange(self.offset, self.offset + len(self)).astype(self.places.dtype)
+        kind = self.places.dtype
+        # Within the column's own type: sums may wrap around, and come out right.
+        wanted = np.arange(len(self)).astype(kind) + np.array([self.offset], kind)
         starts = np.searchsorted(self.places, wanted)
         return np.append(starts, len(self.places)).astype(np.int64)
 
 
 def _coded(taken: Column, name: str) -> Labels:
     data, gone = np.ma.getdata(taken), np.ma.getmaskarray(taken)
+    if data.dtype.kind == "M" and np.datetime_data(data.dtype)[0] in ("ns", "ps", "fs", "as"):
+        # Finer times would come out as bare numbers.
+        data = data.astype("datetime64[us]")
     seen: defaultdict[Any, int] = defaultdict(lambda: len(seen))
     codes = np.empty(len(data), np.int32)
     for start in range(0, len(data), _BLOCK):
@@ -113,6 +119,15 @@ def is_missing(label: object) -> bool:
     return isinstance(label, str) and not label
 
 
+def label_text(label: Any) -> str:
+    """Return a label as tables show it; a year is no amount and has no comma.
+
+    >>> label_text(2027), label_text((1, "MEX"))
+    ('2027', '1, MEX')
+    """
+    return ", ".join(map(label_text, label)) if isinstance(label, tuple) else " ".join(str(label).split())
+
+
 def label_order(label: Any) -> tuple[str, Any]:
     """Return the key that puts labels in one order however they arrived: by kind, then by value.
 
@@ -123,4 +138,8 @@ def label_order(label: Any) -> tuple[str, Any]:
         return ("", label)
     if isinstance(label, str):
         return ("str", label)
+    if isinstance(label, date):
+        return ("date", label.isoformat())
+    if isinstance(label, tuple):
+        return ("tuple", tuple(label_order(part) for part in label))
     return (type(label).__name__, repr(label))

@@ -14,7 +14,7 @@ from userops.nps.scores import NPS
 
 
 def required_n(
-    margin: float, level: float = 0.95, *, like: NPS | None = None, population: int | None = None
+    margin: float, level: float = 0.95, like: NPS | None = None, *, population: int | None = None
 ) -> int:
     """Return how many answers give an interval of score ± margin.
 
@@ -32,9 +32,9 @@ def required_n(
 def required_n_to_detect(
     delta: float,
     power: float = 0.8,
+    like: NPS | None = None,
     *,
     level: float = 0.95,
-    like: NPS | None = None,
     population: int | None = None,
 ) -> int:
     """Return how many answers each of two samples needs to find a difference of `delta` with this power.

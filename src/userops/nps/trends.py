@@ -19,6 +19,7 @@ from userops.nps.changes import Change, change
 from userops.nps.charts import draw_line
 from userops.nps.comparison import shown_p
 from userops.nps.intervals import Interval
+from userops.nps.labels import label_text
 from userops.nps.scales import same_scale
 from userops.nps.scores import NPS
 from userops.nps.shifts import Shift, find_shift
@@ -79,7 +80,7 @@ class Trend:
         if self._shift is not None:
             found = self._shift
             notes.append(
-                f"most likely shift at {found.at}: {100 * found.difference:+.1f} points, "
+                f"most likely shift at {label_text(found.at)}: {100 * found.difference:+.1f} points, "
                 f"permutation p {shown_p(found.p_value)}"
             )
         return Table(
@@ -87,6 +88,7 @@ class Trend:
             title="NPS by wave",
             notes=notes,
             formats={
+                "wave": label_text,
                 **dict.fromkeys(("NPS", low, "high", "EWMA"), "+.1f"),
                 **dict.fromkeys(("CUSUM up", "down"), ".2f"),
             },
@@ -105,14 +107,18 @@ class Trend:
                 },
             },
             title="Change = within segments + mix of segments",
-            formats=dict.fromkeys(("total", "within", "mix"), "+.2f"),
+            formats={
+                "from": label_text,
+                "to": label_text,
+                **dict.fromkeys(("total", "within", "mix"), "+.2f"),
+            },
         )
 
     def plot(self, ax: Any = None) -> Any:
         """Draw scores with intervals, the EWMA and its limits on matplotlib Axes (extra `plot`)."""
         rows = self.rows
         ax = draw_line(
-            [str(row.wave) for row in rows],
+            [label_text(row.wave) for row in rows],
             [row.score for row in rows],
             [row.interval[0] for row in rows],
             [row.interval[1] for row in rows],

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -53,8 +54,12 @@ def test_integer_labels_of_every_type(kind, offset, is_sorted):
         np.ma.array(CODES, mask=False),
         CODES > 3,
         (CODES - 128).astype(np.int8),
+        CODES.astype(np.uint64) + np.uint64(2**63),
+        np.sort(CODES).astype(np.uint64) + np.uint64(2**63),
+        np.sort(CODES * 30 - 128).astype(np.int8),
+        np.array(["2027-01", "2027-02", "2027-10"], "datetime64[M]")[CODES % 3],
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_other_labels(labels):
     found = nps(SCORES, by=labels)
@@ -92,6 +97,17 @@ def test_verbal_scale_with_sorted_groups():
     for label, result in found.results.items():
         part = scores[labels == label]
         assert (result.promoters, result.detractors) == ((part == 0).sum(), (part == 1).sum())
+
+
+def test_times_and_tuples_as_labels():
+    times = np.array(["2027-10-01", "2027-09-01", "NaT"], dtype="datetime64[ns]")
+    found = nps([9, 10, 3], by=times, invalid="exclude")
+    assert [row.group for row in found] == [datetime(2027, 9, 1), datetime(2027, 10, 1)]
+    assert found.excluded == {"no group": 1}
+    pairs = nps([9, 10, 3], by=[(10, "b"), (2, "a"), (2, "b")])
+    assert [row.group for row in pairs] == [(2, "a"), (2, "b"), (10, "b")]
+    assert "10, b" in str(pairs)
+    assert "2027" in str(nps([9], by=[2027]))
 
 
 def test_missing_labels():
