@@ -22,7 +22,7 @@ from userops.tiers.walk import Walk
 from userops.tiers.what_if import Distribution, Migration, assigned, distribution_of, migration_of
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(slots=False)
 class Ladder(Rules):
     """Tiers and the rules by which members reach, keep and lose them.
 

@@ -18,7 +18,7 @@ from userops.tiers.counting import Counting, leaves_column
 from userops.tiers.courses import Courses, courses_of
 from userops.tiers.history import Grant, History, Person, read_grants
 from userops.tiers.rounds import Rounds
-from userops.tiers.rows import Ints, Rows, read_rows
+from userops.tiers.rows import Ints, Rows, magnitude, read_rows
 from userops.tiers.rules import Rules
 from userops.tiers.standing import Standing, next_place, shortfall, standing_of
 from userops.tiers.walk import Walk
@@ -250,7 +250,7 @@ def _walked_alone(batch: _Batch, grants: Mapping[Any, Sequence[Grant]]) -> NDArr
     alone = people.is_paused.copy()
     if grants:
         alone |= np.isin(rows.members, np.array(list(grants), dtype=rows.members.dtype))
-    total = sum(float(np.abs(value.astype(np.float64)).sum()) for value in rows.values.values())
+    total = sum(magnitude(value) for value in rows.values.values())
     for value in rows.values.values():
         taken = np.bincount(rows.member[value < 0], minlength=size)
         is_many = len(rules.metrics) > 1 or total > 2.0**52

@@ -81,6 +81,20 @@ def test_comparison_names_winners_losers_and_cost():
     assert (back.winners.tolist(), back.losers.tolist()) == ([], [1, 2])
 
 
+def test_a_ladder_may_gain_a_tier():
+    old = Ladder((Tier("member", at_least=0), Tier("ep", at_least=300)))
+    new = Ladder((Tier("member", at_least=0), Tier("gold", at_least=200), Tier("ep", at_least=400)))
+    for before, after, sign in ((old, new, 1), (new, old, -1)):
+        found = compare(before, after, [100, 250, 350, 400])
+        ways = [found.winners.tolist(), found.losers.tolist()][::sign]
+        assert ways == [[1], [2]]
+        assert found.migration.names == ("no tier", "member", "gold", "ep")
+
+
+def test_members_of_one_value_stay_together():
+    assert thresholds_for([1, 1, 1], shares={"a": Fraction(1, 2), "b": 1}) == {"b": 1, "a": 1}
+
+
 def test_what_prints():
     assert str(LADDER.distribution([0, 3_000, 3_000])).splitlines()[0].split() == ["tier", "members", "share"]
     assert "1 rose, 0 fell" in str(LADDER.migration([0], [10]))
@@ -94,7 +108,6 @@ def test_what_prints():
         lambda: thresholds_for([1, 2], shares={"a": 0}),
         lambda: thresholds_for([1, 2], shares={"a": 1.5}),
         lambda: thresholds_for([1, 2], shares={"a": float("nan")}),
-        lambda: thresholds_for([1, 1], shares={"a": Fraction(1, 2), "b": 1}),
         lambda: thresholds_for([1.5], shares={"a": 1}),
         lambda: LADDER.assign([1.0]),
         lambda: LADDER.assign([True]),
