@@ -17,6 +17,7 @@ from userops.errors import InvalidValue
 from userops.tiers.counting import Counting, leaves_column
 from userops.tiers.courses import Courses, courses_of
 from userops.tiers.history import Grant, History, Person, read_grants
+from userops.tiers.overlay import tier_grants
 from userops.tiers.rounds import Rounds
 from userops.tiers.rows import Ints, Rows, magnitude, read_rows
 from userops.tiers.rules import Rules
@@ -108,7 +109,8 @@ def standings_of(
         raise InvalidValue("records need a column 'member'")
     rows = read_rows(rules, data, as_of=as_of, known_at=known_at, more_members=fields.get("member"))
     fields, known = _by_member(fields, rows)
-    given = {key: read_grants(found) for key, found in (grants or {}).items()}
+    # Badges change no column: only who is granted a tier is looked at.
+    given = {key: found for key, found in (grants or {}).items() if tier_grants(rules, read_grants(found))}
     people = _People.of(rules, rows, fields, known)
     answer = _Answer.empty(len(rows.members), rules)
     if len(rows.members):

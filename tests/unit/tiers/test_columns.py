@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from userops import F
 from userops.errors import InvalidValue, NaiveTimeError
-from userops.tiers import Grant, Keep, Ladder, Rolling, Tier
+from userops.tiers import Anniversary, Grant, Keep, Ladder, Rolling, Tier
 from userops.tiers.courses import netted
 from userops.tiers.rows import order_of, within
 
@@ -151,3 +151,34 @@ def test_search_within_rows(values, bound):
     at = np.array(sorted(values), dtype=np.int64)
     found = within(at, np.array([bound]), np.array([0]), np.array([len(at)]))
     assert found.tolist() == [sum(value <= bound for value in values)]
+
+
+def test_instants_that_the_first_sort_cannot_tell_apart_are_put_right():
+    rng = np.random.default_rng(3)
+    member = np.append(rng.integers(0, 3, 5_000), 2**20)
+    # Clusters of microseconds over fifty bits: beside member and place, thirty bits are left.
+    at = np.append((rng.integers(0, 20, 5_000) << 45) + rng.integers(0, 40, 5_000), 0)
+    assert order_of(member, at).tolist() == np.lexsort((at, member)).tolist()
+
+
+def test_joining_dates_may_be_aware_datetimes_and_may_be_missing():
+    ladder = Ladder((Tier("a", at_least=0), Tier("b", at_least=100)), window=Anniversary())
+    joined = [datetime(2027, 3, 15, tzinfo=UTC), None]
+    found = ladder.standings(
+        columns(), datetime(2027, 4, 1, tzinfo=UTC), records={"member": ["a", "b"], "joined_at": joined}
+    )
+    assert found["since"].tolist() == [datetime(2027, 4, 1), datetime(2027, 3, 1)]
+    with pytest.raises(NaiveTimeError):
+        ladder.standings(columns(), END, records={"member": ["a"], "joined_at": [datetime(2027, 1, 1)]})
+
+
+def test_own_years_that_begin_later_in_the_year():
+    ladder = Ladder((Tier("a", at_least=0), Tier("b", at_least=100)), window=Anniversary())
+    data = {
+        "member": [1, 1],
+        "at": np.array(["2027-06-01", "2028-03-01"], "datetime64[us]"),
+        "value": [60, 60],
+    }
+    found = ladder.standings(data, datetime(2028, 4, 1, tzinfo=UTC))
+    assert (found["tier"].tolist(), found["value"].tolist()) == (["b"], [120])
+    assert ladder.standings(data, datetime(2028, 6, 1, tzinfo=UTC))["value"].tolist() == [0]
