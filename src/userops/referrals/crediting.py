@@ -92,7 +92,7 @@ class Crediting:
         takers: list[tuple[int | str, Any, Fraction]] = []
         lines: list[Line] = []
         buyer = self.graph.person(conversion.member)
-        paths = {level: (*above[:level][::-1], buyer) for level in range(1, len(above) + 1)}
+        paths: dict[int | str, tuple[Any, ...]] = {level: (*above[:level][::-1], buyer) for level in range(1, len(above) + 1)}
         for level, member in enumerate(above, 1):
             if self.is_eligible(member):
                 takers.append((level, member, terms.level_share(level)))
@@ -109,8 +109,8 @@ class Crediting:
         keys = [(isinstance(taker[1], str), taker[1], place) for place, taker in enumerate(takers)]
         pot = terms.milestones[conversion.milestone]
         given = largest_remainder(pot, {key: taker[2] for key, taker in zip(keys, takers, strict=True)})
-        for key, (level, member, _) in zip(keys, takers, strict=True):
-            lines.append(self._line(conversion, level, member, given[key], paths[level]))
+        for key, (place, member, _) in zip(keys, takers, strict=True):
+            lines.append(self._line(conversion, place, member, given[key], paths[place]))
         return sorted(lines, key=_reading_order)
 
     def _line(
@@ -130,7 +130,9 @@ class Crediting:
         if conversion.cancelled_at is None:
             return paid
         cancelled = f"cancelled at {conversion.cancelled_at.isoformat()}"
-        return evolve(paid, status=Status.VOID, reason=Refused.CANCELLED, why="; ".join(filter(None, [why, cancelled])))
+        return evolve(
+            paid, status=Status.VOID, reason=Refused.CANCELLED, why="; ".join(filter(None, [why, cancelled]))
+        )
 
     def _available_at(self, conversion: Conversion) -> datetime | None:
         vest = self.terms.vest
@@ -155,9 +157,7 @@ class _Caps:
             key = (place, owner, cap.period(conversion.at, conversion.id, self._terms.tz))
             keys.append(key)
             used = self._used.get(key, 0)
-            left = (
-                max(0, (cap.points or 0) - used) if cap.times is None else given if used < cap.times else 0
-            )
+            left = max(0, (cap.points or 0) - used) if cap.times is None else given if used < cap.times else 0
             if left < given:
                 given, bound = left, cap.describe()
         if given:
@@ -169,9 +169,7 @@ class _Caps:
                 self._used[key] = self._used.get(key, 0) + amount
             # Only a debt is sure to take all of it back; what other policies recover the ledger knows.
             if conversion.cancelled_at is not None and self._terms.clawback is Clawback.DEBT and taken:
-                heapq.heappush(
-                    self._releases, (micros(conversion.cancelled_at), len(self._releases), taken)
-                )
+                heapq.heappush(self._releases, (micros(conversion.cancelled_at), len(self._releases), taken))
         return given, bound
 
     def release(self, at: datetime) -> None:
@@ -213,7 +211,7 @@ def credit(terms: Terms, graph: ReferralGraph, conversions: Iterable[Conversion]
 def credit_each(schemes: Mapping[str, Crediting], conversions: Iterable[Conversion], choose: Any) -> Credits:
     """Return the lines of conversions, each paid by the scheme that `choose` names."""
     facts, repeated = facts_of(conversions)
-    found = []
+    found: list[tuple[Line, tuple[Terms, Conversion]]] = []
     for conversion in facts:
         engine = schemes[choose(conversion)]
         found.extend((line, (engine.terms, conversion)) for line in engine.lines(conversion))

@@ -26,15 +26,12 @@ class Refused(enum.Enum):
     REPEATED = "repeated"
 
 
-class Status(str, enum.Enum):
+class Status(enum.StrEnum):
     """What became of a line: paid, refused, or void (paid, then cancelled); each equals its word."""
 
     PAID = "paid"
     REFUSED = "refused"
     VOID = "void"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @frozen
@@ -177,5 +174,3 @@ def _expiry(terms: Terms, at: datetime, available_at: datetime | None) -> dateti
 
 def _place(level: int | str) -> str:
     return level if isinstance(level, str) else f"level {level}"
-
-

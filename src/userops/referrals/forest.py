@@ -172,8 +172,8 @@ class _Builder:
         total = int(ends[-1]) if len(ends) else 0
         if total:
             # Each run of invitees is copied from where it starts to where the one before ended.
-            places = np.repeat(self.starts[runs] - (ends - counts), counts)
-            places += np.arange(total, dtype=np.int64)
+            places: NDArray[np.int64] = np.repeat(self.starts[runs] - (ends - counts), counts)
+            places += np.arange(total)
             self.kids.take(places, out=self.order[high : high + total])
             self.heads.append((has_invitees + low).astype(self.run_of.dtype))
             self.counts.append(counts)
@@ -182,8 +182,7 @@ class _Builder:
 
     def _walk(self) -> None:
         """Walk narrow generations one member at a time, until one is wide or nobody is left."""
-        run_of, starts, counts = memoryview(self.run_of), memoryview(self.starts), memoryview(self.run_counts)
-        kids = memoryview(self.kids)
+        run_of, starts, counts, kids = map(_view, (self.run_of, self.starts, self.run_counts, self.kids))
         low, high = self.low, self.high
         base, found = low, self.order[low:high].tolist()
         heads: list[int] = []
@@ -207,6 +206,11 @@ class _Builder:
         self.heads.append(np.array(heads, dtype=self.run_of.dtype))
         self.counts.append(np.array(sizes, dtype=self.run_of.dtype))
         self.low, self.high = low, high
+
+
+def _view(array: Any) -> memoryview[int]:
+    """Return an array for reading single numbers, faster than from the array itself."""
+    return memoryview(array).cast("B").cast(array.dtype.char) if array.size else memoryview(b"")
 
 
 def _checked(parent: NDArray[Any]) -> Ints:

@@ -17,7 +17,7 @@ from userops.errors import InvalidValue
 from userops.referrals.binding import Binder, Facts, bind, read_facts
 from userops.referrals.forest import Forest
 from userops.referrals.from_networkx import check_ids, copied, read_networkx
-from userops.referrals.invitations import Binding, Invitation, Refusal
+from userops.referrals.invitations import Binding, Invitation, Refusal, Reject
 from userops.referrals.ripple import NO_TIME, Ripple, ripple_of
 
 
@@ -100,7 +100,10 @@ class ReferralGraph:
     def _of_binder(cls, binder: Binder, facts: Facts, given: Mapping[str, dict[str, Any]]) -> ReferralGraph:
         named = {*binder.bonds, *(facts.joined or ()), *given}
         named.update(bonds[place].referrer for bonds in binder.bonds.values() for place in range(len(bonds)))
-        named.update(facts.person(refusal.invitee) for refusal in binder.rejected)
+        for refusal in binder.rejected:
+            named.add(facts.person(refusal.invitee))
+            if refusal.reason is not Reject.UNKNOWN_REFERRER:
+                named.add(facts.person(refusal.referrer))
         names = tuple(sorted(named))
         place = {name: k for k, name in enumerate(names)}
         parent = np.full(len(names), -1, dtype=np.int64)
@@ -169,7 +172,7 @@ class ReferralGraph:
         """Return a new networkx DiGraph: edges from referrer to invitee, attributes kept."""
         import networkx as nx
 
-        graph = nx.DiGraph()
+        graph: Any = nx.DiGraph()
         members = self._members
         if self._attributes:
             graph.add_nodes_from(
@@ -244,6 +247,12 @@ class ReferralGraph:
         counts: NDArray[Any] = np.bincount(parent[parent >= 0], minlength=len(parent))
         return counts
 
+    def bound_at(self) -> NDArray[np.int64]:
+        """Return when each member was bound, in microseconds since 1970; `NO_TIME` where no time is known."""
+        if self._starts is None:
+            return np.full(len(self), NO_TIME, dtype=np.int64)
+        return self._starts.copy()
+
     @property
     def forest(self) -> Forest:
         """The arrays in breadth-first order, for sweeps over millions of members."""
@@ -271,7 +280,8 @@ class ReferralGraph:
     def referrers(self, member: Any, *, at: datetime | None = None, depth: int | None = None) -> list[Any]:
         """Return the chain above a member, the direct referrer first, as in force at `at`."""
         when = None if at is None else micros(at)
-        place, found = self._find(member), []
+        place = self._find(member)
+        found: list[Any] = []
         while place is not None and (depth is None or len(found) < depth):
             place = self._above(place, when)
             if place is not None:

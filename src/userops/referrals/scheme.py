@@ -43,9 +43,7 @@ class Scheme(Terms):
         return certify(self)
 
 
-def credit_all(
-    schemes: Sequence[Scheme], graph: ReferralGraph, conversions: Iterable[Conversion]
-) -> Credits:
+def credit_all(schemes: Sequence[Scheme], graph: ReferralGraph, conversions: Iterable[Conversion]) -> Credits:
     """Credit each conversion by the scheme whose `eligible` holds for its direct referrer.
 
     For classes of referrers (owner, employee, broker, store): an overlap, a member for whom two schemes

@@ -251,7 +251,9 @@ class Terms:
         if self.vest is not None and self.vest.after and self.vest.after not in self.milestones:
             raise InvalidValue(f"vest.after: {self.vest.after!r} is not a milestone of the scheme")
         if self.expires is not None and self.expires.inactive_months is not None:
-            raise InvalidValue("expires: inactive_months needs a wallet's history; give months, days or years")
+            raise InvalidValue(
+                "expires: inactive_months needs a wallet's history; give months, days or years"
+            )
 
     @property
     def tz(self) -> tzinfo:
