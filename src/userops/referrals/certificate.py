@@ -99,9 +99,13 @@ def certify(terms: Terms) -> Certificate:
 
 
 def _program_ceiling(terms: Terms) -> int:
-    bounds = [cap.points for cap in terms.caps if cap.scope == "program" and cap.points is not None]
-    stopped = any(cap.times == 0 for cap in terms.caps)
-    return 0 if stopped else min([*bounds, max(terms.milestones.values())])
+    return min([*_limits(terms, "program"), max(terms.milestones.values())])
+
+
+def _limits(terms: Terms, scope: str) -> list[int]:
+    """Return the most points that each cap lets one conversion have; a cap of no times lets it have none."""
+    caps = [cap for cap in terms.caps if cap.scope == scope and (cap.points is not None or cap.times == 0)]
+    return [cap.points or 0 for cap in caps]
 
 
 def _world(terms: Terms, pot: int, levels: int, *, dealer: bool, agent: bool) -> _World:
@@ -110,9 +114,8 @@ def _world(terms: Terms, pot: int, levels: int, *, dealer: bool, agent: bool) ->
     quotas = [pot * share for share in [*shares, *(role for role in roles if role)]]
     floors = tuple(quota.__floor__() for quota in quotas)
     extras = sum(quotas, Fraction(0)).__floor__() - sum(floors)
-    caps = [cap.points for cap in terms.caps if cap.scope == "member" and cap.points is not None]
     remainders = tuple(quota - floor for quota, floor in zip(quotas, floors, strict=True))
-    return _World(floors, remainders, extras, min(caps, default=None))
+    return _World(floors, remainders, extras, min(_limits(terms, "member"), default=None))
 
 
 def _most(world: _World, levels: range | list[int], *, roles: bool = False) -> int:

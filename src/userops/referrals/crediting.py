@@ -92,7 +92,9 @@ class Crediting:
         takers: list[tuple[int | str, Any, Fraction]] = []
         lines: list[Line] = []
         buyer = self.graph.person(conversion.member)
-        paths: dict[int | str, tuple[Any, ...]] = {level: (*above[:level][::-1], buyer) for level in range(1, len(above) + 1)}
+        paths: dict[int | str, tuple[Any, ...]] = {
+            level: (*above[:level][::-1], buyer) for level in range(1, len(above) + 1)
+        }
         for level, member in enumerate(above, 1):
             if self.is_eligible(member):
                 takers.append((level, member, terms.level_share(level)))
@@ -116,12 +118,10 @@ class Crediting:
     def _line(
         self, conversion: Conversion, level: int | str, member: Any, asked: int, path: tuple[Any, ...]
     ) -> Line:
-        points, bound = asked, ""
-        if isinstance(level, int):
-            points, bound = self._caps.take(member, conversion, asked)
-            if asked and not points:
-                line = refused(conversion, Refused.CAP, f"capped at {bound}", member)
-                return evolve(line, level=level, path=path)
+        points, bound = self._caps.take(member, conversion, asked, is_referrer=isinstance(level, int))
+        if asked and not points:
+            line = refused(conversion, Refused.CAP, f"capped at {bound}", member)
+            return evolve(line, level=level, path=path)
         why = f"{points:,} of {asked:,}: capped at {bound}" if points < asked else ""
         paid = Line(
             member, points, conversion.milestone, level, path, conversion.id,
@@ -149,10 +149,17 @@ class _Caps:
         self._used: dict[tuple[int, Any, str], int] = {}
         self._releases: list[tuple[int, int, list[tuple[tuple[int, Any, str], int]]]] = []
 
-    def take(self, member: Any, conversion: Conversion, asked: int) -> tuple[int, str]:
-        """Return how many of the asked points the caps let through, and the cap that bound."""
+    def take(
+        self, member: Any, conversion: Conversion, asked: int, *, is_referrer: bool
+    ) -> tuple[int, str]:
+        """Return how many of the asked points the caps let through, and the cap that bound.
+
+        A cap of the whole program counts dealers and agents too; one per referrer does not.
+        """
         given, bound, keys = asked, "", []
         for place, cap in enumerate(self._terms.caps):
+            if cap.scope == "member" and not is_referrer:
+                continue
             owner = member if cap.scope == "member" else None
             key = (place, owner, cap.period(conversion.at, conversion.id, self._terms.tz))
             keys.append(key)
@@ -162,8 +169,7 @@ class _Caps:
                 given, bound = left, cap.describe()
         if given:
             taken = [
-                (key, 1 if cap.points is None else given)
-                for key, cap in zip(keys, self._terms.caps, strict=True)
+                (key, 1 if self._terms.caps[key[0]].points is None else given) for key in keys
             ]
             for key, amount in taken:
                 self._used[key] = self._used.get(key, 0) + amount

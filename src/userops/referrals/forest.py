@@ -38,8 +38,6 @@ class Forest:
         self.parent = given
         kids, runs = _child_lists(given)
         self._order_from(kids, *runs)
-        if len(self.order) < len(given):
-            raise InvalidValue(f"the referrals form a cycle of {len(cycle_of(given))} members")
 
     def __len__(self) -> int:
         return len(self.parent)
@@ -56,7 +54,9 @@ class Forest:
         builder = _Builder(kids, run_of, starts, counts, roots)
         while builder.low < builder.high:
             builder.step()
-        self.order = builder.order[: builder.high]
+        if builder.high < n:
+            raise InvalidValue(f"the referrals form a cycle of {len(cycle_of(self.parent))} members")
+        self.order = builder.order
         self.bounds = np.array(builder.bounds, dtype=np.int64)
         empty = np.empty(0, dtype=kind)
         self.head: Ints = np.concatenate(builder.heads or [empty])

@@ -69,15 +69,19 @@ class Ripple:
         after = [*self.widths[1:], 0]
         rate = [new / width for width, new in zip(self.widths, after, strict=True)]
         notes = [f"{self.size:,} members, {self.depth} generations after the first"]
-        for words, read in (
-            ("structural virality", lambda: self.structural_virality),
-            ("mean days between generations", lambda: self.generation_interval),
+        for words, name in (
+            ("structural virality", "structural_virality"),
+            ("mean days between generations", "generation_interval"),
         ):
             try:
-                notes.append(f"{words} {read():.2f}")
+                notes.append(f"{words} {getattr(self, name):.2f}")
             except InvalidValue as undefined:
                 notes.append(f"{words}: {undefined}")
-        columns = {"generation": range(len(self.widths)), "members": self.widths, "invited per member": rate}
+        columns: dict[str, Any] = {
+            "generation": range(len(self.widths)),
+            "members": self.widths,
+            "invited per member": rate,
+        }
         return Table(columns, notes=tuple(notes), formats={"invited per member": ".3f"})
 
     def __str__(self) -> str:
@@ -176,14 +180,16 @@ def ripple_of(
 
 def _exact_sum(one: NDArray[Any], other: NDArray[Any] | None) -> int:
     """Return the sum of products as an exact integer, in blocks whose sums fit 64 bits."""
-    total = 0
-    for start in range(0, len(one), 1 << 15):
-        block = one[start : start + (1 << 15)].astype(np.int64)
+    total, size = 0, 1 << 15
+    if other is not None and len(one):
+        size = min(size, max(1, 2**62 // max(1, int(one.max()) * int(other.max()))))
+    for start in range(0, len(one), size):
+        block = one[start : start + size].astype(np.int64)
         if other is None:
             # Spans of centuries in microseconds: halves of the word are summed apart.
             total += (int((block >> 32).sum()) << 32) + int((block & 0xFFFF_FFFF).sum())
         else:
-            total += int(np.dot(block, other[start : start + (1 << 15)].astype(np.int64)))
+            total += int(np.dot(block, other[start : start + size].astype(np.int64)))
     return total
 
 

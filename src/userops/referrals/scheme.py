@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from userops.core.conditions import ALWAYS
 from userops.errors import InvalidValue
 from userops.referrals.certificate import Certificate, certify
 from userops.referrals.crediting import Crediting, credit, credit_each
@@ -71,10 +70,6 @@ def credit_all(schemes: Sequence[Scheme], graph: ReferralGraph, conversions: Ite
 
 
 def _refuse_overlap(engines: dict[str, Crediting], graph: ReferralGraph) -> None:
-    conditions = {name: one.terms.eligible or ALWAYS for name, one in engines.items()}
-    bare = [name for name, condition in conditions.items() if condition.holds({})]
-    if len(bare) > 1:
-        raise InvalidValue(f"the schemes {bare[0]!r} and {bare[1]!r} both pay referrers without attributes")
     for member in graph.members:
         holding = [name for name, one in engines.items() if one.is_eligible(member)]
         if len(holding) > 1:
