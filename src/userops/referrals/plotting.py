@@ -72,9 +72,9 @@ def plot_tree(
             f"the tree has {size:,} members, more than `most` = {most:,}: draw a branch, or ripple().plot()"
         )
     across = _places_across(rings, parent)
-    font = families()
     widest = max(map(len, rings))
     drawn = _axes(ax, (max(6.0, min(16.0, 1.1 * widest)), max(3.0, 1.3 * len(rings))))
+    font = families()
     for level, ring in enumerate(rings):
         colour = _COLOURS[min(level, len(_COLOURS) - 1)]
         for place in ring:
