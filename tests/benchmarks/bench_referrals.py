@@ -34,12 +34,12 @@ def ours(parent: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, ...]:
     forest = Forest(parent)
     sizes = forest.sizes_in_order()
     roots = forest.roots_in_order()
-    credit = forest.up_sweep(amounts[forest.order], ratio=0.5)
-    s, n = sizes.astype(np.int64), sizes[roots].astype(np.int64)
+    credit = forest.up_sweep(forest.gather(amounts), ratio=0.5)
+    s, n = sizes.astype(np.int64), sizes.take(roots, mode="clip").astype(np.int64)
     whole = n[: int(forest.bounds[1])]
     virality = 2.0 * float((s * (n - s)).sum(dtype=np.float64)) / float((whole * (whole - 1)).sum())
     return (
-        forest.depths(), forest.scatter(forest.order[roots]), forest.scatter(sizes), forest.scatter(credit),
+        forest.depths(), forest.scatter(forest.order.take(roots, mode="clip")), forest.scatter(sizes), forest.scatter(credit),
         np.array(virality),
     )  # fmt: skip
 

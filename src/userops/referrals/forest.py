@@ -16,6 +16,8 @@ from userops.errors import InvalidValue
 
 #: A generation of fewer members than this is walked one by one.
 NARROW = 48
+#: Narrow generations are walked in blocks of about so many members, which bounds the memory of the lists.
+BLOCK = 1 << 15
 #: How many members of a cycle an error names.
 SHOWN = 5
 
@@ -67,6 +69,10 @@ class Forest:
         self.head_bounds = np.searchsorted(self.head, self.bounds)
         self._phases = _phases(np.diff(self.bounds))
 
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values in the members' own order as values in breadth-first positions."""
+        return values.take(self.order, mode="clip")
+
     def scatter(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values in breadth-first positions as values in the members' own order."""
         out = np.empty_like(values)
@@ -81,9 +87,9 @@ class Forest:
         bounds, heads = self.bounds.tolist(), self.head_bounds.tolist()
         for is_wide, start, end in reversed(self._phases):
             if not is_wide:
-                self._up_plain(values, bounds[start], bounds[start + 1], bounds[end], ratio)
+                self._up_plain(values, bounds[start + 1], bounds[end + 1], ratio)
                 continue
-            for level in range(end - 2, start - 1, -1):
+            for level in range(end - 1, start - 1, -1):
                 one, other = heads[level], heads[level + 1]
                 below = bounds[level + 1]
                 totals = np.add.reduceat(
@@ -94,34 +100,37 @@ class Forest:
                 values[self.head[one:other]] += totals
         return values
 
-    def _up_plain(self, values: NDArray[Any], base: int, low: int, high: int, ratio: float | None) -> None:
-        part = values[base:high].tolist()
-        above = (self.up[low:high] - base).tolist()
-        gap = low - base
-        if ratio is None:
-            for place in range(len(above) - 1, -1, -1):
-                part[above[place]] += part[place + gap]
-        else:
-            for place in range(len(above) - 1, -1, -1):
-                part[above[place]] += ratio * part[place + gap]
-        values[base:high] = part
+    def _up_plain(self, values: NDArray[Any], low: int, high: int, ratio: float | None) -> None:
+        for stop in range(high, low, -BLOCK):
+            start = max(low, stop - BLOCK)
+            base = int(self.up[start])
+            part = values[base:stop].tolist()
+            gap = start - base
+            above = (self.up[start:stop] - base).tolist()
+            if ratio is None:
+                for place in range(len(above) - 1, -1, -1):
+                    part[above[place]] += part[place + gap]
+            else:
+                for place in range(len(above) - 1, -1, -1):
+                    part[above[place]] += ratio * part[place + gap]
+            values[base:stop] = part
 
     def down_sweep(self, values: NDArray[Any]) -> NDArray[Any]:
         """Give each position the value of its referrer, from the roots down, in place."""
         bounds = self.bounds.tolist()
         for is_wide, start, end in self._phases:
-            if not is_wide:
-                base, low, high = bounds[start], bounds[start + 1], bounds[end]
-                part = values[base:low].tolist()
-                part.extend([None] * (high - low))
-                gap = low - base
-                for place, above in enumerate((self.up[low:high] - base).tolist(), gap):
-                    part[place] = part[above]
-                values[base:high] = part
+            if is_wide:
+                for level in range(start, end):
+                    low, high = bounds[level + 1], bounds[level + 2]
+                    values.take(self.up[low:high], out=values[low:high], mode="clip")
                 continue
-            for level in range(start + 1, end):
-                low, high = bounds[level], bounds[level + 1]
-                values[low:high] = values[self.up[low:high]]
+            for low in range(bounds[start + 1], bounds[end + 1], BLOCK):
+                high = min(bounds[end + 1], low + BLOCK)
+                base = int(self.up[low])
+                part = values[base:low].tolist()
+                for place in (self.up[low:high] - base).tolist():
+                    part.append(part[place])
+                values[base:high] = part
         return values
 
     def depths(self) -> Ints:
@@ -143,7 +152,7 @@ class Forest:
 
     def roots(self) -> Ints:
         """Return each member's root."""
-        return self.scatter(self.order[self.roots_in_order()])
+        return self.scatter(self.order.take(self.roots_in_order(), mode="clip"))
 
 
 class _Builder:
@@ -164,17 +173,19 @@ class _Builder:
         if high - low < NARROW:
             self._walk()
             return
-        runs = self.run_of[self.order[low:high]]
+        # `mode="clip"` skips a check of the places, which are all inside: three times as fast.
+        runs = self.run_of.take(self.order[low:high], mode="clip")
         has_invitees = np.flatnonzero(runs >= 0)
-        runs = runs[has_invitees]
-        counts = self.run_counts[runs]
+        runs = runs.take(has_invitees, mode="clip")
+        counts = self.run_counts.take(runs, mode="clip")
         ends = counts.cumsum(dtype=np.int64)
         total = int(ends[-1]) if len(ends) else 0
         if total:
             # Each run of invitees is copied from where it starts to where the one before ended.
-            places: NDArray[np.int64] = np.repeat(self.starts[runs] - (ends - counts), counts)
-            places += np.arange(total)
-            self.kids.take(places, out=self.order[high : high + total])
+            shifts = self.starts.take(runs, mode="clip") - (ends - counts).astype(self.run_of.dtype)
+            places: Ints = np.repeat(shifts, counts)
+            places += np.arange(total, dtype=self.run_of.dtype)
+            self.kids.take(places, out=self.order[high : high + total], mode="clip")
             self.heads.append((has_invitees + low).astype(self.run_of.dtype))
             self.counts.append(counts)
             self.bounds.append(high + total)
@@ -187,7 +198,7 @@ class _Builder:
         base, found = low, self.order[low:high].tolist()
         heads: list[int] = []
         sizes: list[int] = []
-        while low < high and high - low < NARROW:
+        while low < high and high - low < NARROW and len(found) < BLOCK:
             for place in range(low, high):
                 run = run_of[found[place - base]]
                 if run < 0:
@@ -245,18 +256,20 @@ def _child_lists(parent: Ints) -> tuple[Ints, tuple[int, Ints, Ints, Ints]]:
         starts = np.concatenate(([0], starts))
     owners = (packed[starts] - 1).astype(parent.dtype)
     counts = np.diff(starts, append=n).astype(parent.dtype)
-    return kids, (roots, owners, starts.astype(np.int64), counts)
+    return kids, (roots, owners, starts.astype(parent.dtype), counts)
 
 
 def _phases(widths: Ints) -> list[tuple[bool, int, int]]:
-    """Return (is wide, first level, end) of runs of levels; each run holds the next one's parents too."""
-    if not len(widths):
+    """Return (is wide, start, end) of runs of steps; step k leads from generation k to generation k + 1.
+
+    What counts is how many invitees a step has: a hub's is wide, though one member takes it.
+    """
+    is_wide = widths[1:] >= NARROW
+    if not len(is_wide):
         return []
-    is_wide = widths >= NARROW
     turns = (np.flatnonzero(is_wide[1:] != is_wide[:-1]) + 1).tolist()
-    starts, ends = [0, *turns], [*turns, len(widths)]
-    last = len(widths)
-    return [(bool(is_wide[a]), a, min(b + 1, last)) for a, b in zip(starts, ends, strict=True)]
+    cuts = [0, *turns, len(is_wide)]
+    return [(bool(is_wide[a]), a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
 
 
 def cycle_of(parent: NDArray[Any]) -> list[int]:

@@ -59,7 +59,7 @@ def geometric_tree(
     if not np.isfinite(amounts_given).all() or (amounts_given < 0).any():
         raise InvalidValue("contributions must be finite and at least 0")
     forest = graph.forest
-    values = amounts_given[forest.order]
+    values = forest.gather(amounts_given)
     forest.up_sweep(values, ratio=float(step))
     values *= float(part)
     return forest.scatter(values)
