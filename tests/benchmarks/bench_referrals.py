@@ -45,7 +45,7 @@ def ours(parent: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 @numba.njit
-def compiled(parent, amounts):  # noqa: ANN001, ANN201
+def compiled(parent, amounts):
     """Count invitees, order by peeling from the leaves up, sweep both ways."""
     n = len(parent)
     waiting = np.zeros(n, np.int32)
@@ -208,7 +208,9 @@ def main() -> None:
     for size in (10**5, 10**6, n):
         p, a = heavy_tailed(size), rng.random(size)
         times[size] = min(_seconds(p, a) for _ in range(3)) / size
-    print("growth, ns per member: " + ", ".join(f"{size:,}: {found * 1e9:.0f}" for size, found in times.items()))
+    print(
+        "growth, ns per member: " + ", ".join(f"{size:,}: {found * 1e9:.0f}" for size, found in times.items())
+    )
 
 
 def _seconds(parent: np.ndarray, amounts: np.ndarray) -> float:

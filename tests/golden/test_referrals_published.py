@@ -8,7 +8,12 @@ from userops.referrals import Journeys, Levels, ReferralGraph, Scheme, recursive
 
 def test_the_red_balloon_split():
     """Pickard et al. 2011 (Time-Critical Social Mobilization): the finder 2,000, then halves up the path."""
-    assert list(recursive_halving(4_000, ["Alice", "Bob", "Charlie", "Diane"]).values()) == [250, 500, 1000, 2000]
+    assert list(recursive_halving(4_000, ["Alice", "Bob", "Charlie", "Diane"]).values()) == [
+        250,
+        500,
+        1000,
+        2000,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -42,4 +47,6 @@ def test_two_thirds_one_third():
 def test_a_single_level_of_twelve_thousand():
     """Design page: 12,000 points to the referrer of a delivery: a fake identity must cost as much as that reward."""
     certificate = Scheme(milestones={"test_drive": 200, "delivery": 12_000}).certificate()
-    assert (certificate.budget_per_conversion, certificate.identity_cost, certificate.gain(1)) == (12_000,) * 3
+    assert (certificate.budget_per_conversion, certificate.identity_cost, certificate.gain(1)) == (
+        12_000,
+    ) * 3

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 import attrs
 import networkx as nx
@@ -53,7 +53,9 @@ def schemes(draw):
     dealer, agent = (*draw(shares(2)), Fraction(0))[:2]
     caps = st.fixed_dictionaries({"per": st.sampled_from(["day", "lifetime", "reference"]),
                                   "scope": st.sampled_from(["member", "program"])})  # fmt: skip
-    limit = st.builds(lambda c, k, n: {**c, k: n}, caps, st.sampled_from(["times", "points"]), st.integers(0, 9))
+    limit = st.builds(
+        lambda c, k, n: {**c, k: n}, caps, st.sampled_from(["times", "points"]), st.integers(0, 9)
+    )
     levels = draw(shares(4))
     if sum(levels) > 1 or dealer + agent > 1:
         levels, dealer, agent = (Fraction(1),), Fraction(0), Fraction(0)
@@ -79,7 +81,9 @@ def test_credits_and_refusals_account_for_every_conversion_within_the_pots(touch
     # Each telling beyond the first is a refusal of its own.
     assert sum(line.reason is Refused.REPEATED for line in found.lines) == len(facts) - len(told)
     assert all((line.reason is Refused.CANCELLED) == (line.status is Status.VOID) for line in found.lines)
-    assert all(line.points == 0 and line.reason and line.why for line in found.lines if line.status is Status.REFUSED)
+    assert all(
+        line.points == 0 and line.reason and line.why for line in found.lines if line.status is Status.REFUSED
+    )
     budget = scheme.certificate().budget_per_conversion
     for one in told:
         points = sum(line.points for line in found.lines if (line.conversion, line.milestone) == one)
@@ -157,7 +161,9 @@ def _most_by_hand(scheme, k):
     return best
 
 
-@given(st.integers(0, 50), st.permutations("abcdef"), st.integers(2, 4), st.booleans(), st.booleans(), schemes())
+@given(
+    st.integers(0, 50), st.permutations("abcdef"), st.integers(2, 4), st.booleans(), st.booleans(), schemes()
+)
 def test_the_model_of_the_brute_force_is_what_schemes_pay(pot, names, length, dealer, agent, scheme):
     scheme = attrs.evolve(scheme, milestones={"m": pot}, eligible=None, vest=None, caps=scheme.caps[:1])
     chain = names[:length]
@@ -203,7 +209,12 @@ def test_the_certificate_is_what_brute_force_finds(scheme):
     assert cost == 0 or any(gain > k * (cost - 1) for k, gain in enumerate(gains, 1))
 
 
-@given(st.integers(0, 40), st.lists(st.integers(0, 6), min_size=1, max_size=2), st.integers(0, 3), st.integers(0, 3))
+@given(
+    st.integers(0, 40),
+    st.lists(st.integers(0, 6), min_size=1, max_size=2),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
 def test_the_certificate_is_what_brute_force_finds_for_any_shares(pot, weights, dealer, unpaid):
     total = sum(weights) + unpaid or 1
     levels = Levels.table([Fraction(weight, total) for weight in weights])
@@ -219,7 +230,7 @@ def test_the_identity_cost_is_the_first_reward_when_rewards_do_not_rise(scheme):
     falls_by_more_than_rounding = all(
         pot * (one - other) * (1 if scheme.split is None else scheme.split.rest) >= 1
         for pot in scheme.milestones.values()
-        for one, other in zip(shares_of_levels, shares_of_levels[1:], strict=False)
+        for one, other in pairwise(shares_of_levels)
     )
     if falls_by_more_than_rounding:
         assert certificate.identity_cost == certificate.first_reward

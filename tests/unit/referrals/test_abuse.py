@@ -46,8 +46,11 @@ def test_shared_things_make_components(links):
 
 
 def test_a_shared_device_is_evidence_in_words():
-    (signal,) = shared_components([("a", "phone"), ("b", "phone"), ("b", "card"), ("c", "card"), ("d", "own")])
-    assert signal.kind == "shared_components" and signal.members == ("a", "b", "c")
+    (signal,) = shared_components(
+        [("a", "phone"), ("b", "phone"), ("b", "card"), ("c", "card"), ("d", "own")]
+    )
+    assert signal.kind == "shared_components"
+    assert signal.members == ("a", "b", "c")
     assert "'phone' used by a, b" in signal.evidence
 
 
@@ -69,7 +72,8 @@ def test_bursts_raise_few_false_alarms_and_find_true_ones():
     )
     found = bursts(graph, alpha=0.001, **span)
     assert found[0].members == (7,)
-    assert "within 1 day" in found[0].evidence and "probability at most" in found[0].evidence
+    assert "within 1 day" in found[0].evidence
+    assert "probability at most" in found[0].evidence
 
 
 def test_bursts_without_times_or_with_nonsense():
@@ -89,7 +93,8 @@ def test_fresh_stars_are_invitees_who_do_nothing():
     graph = ReferralGraph.from_parents([-1, 0, 0, 0, 0, 0, 5, -1, 7, 7])
     assert fresh_stars(graph, active={1}) == ()
     (signal,) = fresh_stars(graph, active=set())
-    assert signal.members == (0,) and signal.evidence.startswith("4 of 5 direct invitees")
+    assert signal.members == (0,)
+    assert signal.evidence.startswith("4 of 5 direct invitees")
     assert [s.members for s in fresh_stars(graph, active=set(), least=2)] == [(7,), (0,)]
     for bad in ({"least": 0}, {"share": 0.5}, {"share": 2}):
         with pytest.raises(InvalidValue):
@@ -105,8 +110,10 @@ def test_kickbacks_go_from_the_credited_referrer_to_the_invitee():
         ("ann", "dee", day(1)),
     ]  # fmt: skip
     (signal,) = kickbacks(graph, transfers)
-    assert signal.members == ("ann", "bo") and signal.strength == 2
-    assert "2 transfers" in signal.evidence and "2027-01-02" in signal.evidence
+    assert signal.members == ("ann", "bo")
+    assert signal.strength == 2
+    assert "2 transfers" in signal.evidence
+    assert "2027-01-02" in signal.evidence
     with pytest.raises(NaiveTimeError):
         kickbacks(graph, [("a", "b", datetime(2027, 1, 1))])
 
@@ -131,7 +138,9 @@ def test_the_densest_block_has_at_least_half_the_greatest_density(links):
 
 def test_a_planted_block_is_found_among_ordinary_links():
     rng = np.random.default_rng(2)
-    ordinary = [(f"m{a}", f"t{b}") for a, b in zip(rng.integers(0, 400, 600), rng.integers(0, 300, 600), strict=True)]
+    ordinary = [
+        (f"m{a}", f"t{b}") for a, b in zip(rng.integers(0, 400, 600), rng.integers(0, 300, 600), strict=True)
+    ]
     ring = [(f"x{a}", f"d{b}") for a in range(12) for b in range(6)]
     signal = dense_blocks([*ordinary, *ring])[0]
     assert {f"x{a}" for a in range(12)} <= set(signal.members)
@@ -152,7 +161,8 @@ def test_states_are_soft_and_appealable():
     assert State.CLEAR < State.FLAGGED < State.HELD < State.REJECTED
     signal = Signal("bursts", ("ann", "bo"), 3.0, "9 invitees on one day")
     review = open_reviews([signal, Signal("kickbacks", ("ann",), 1.0, "1 transfer")], at=T)["ann"]
-    assert review.state is State.FLAGGED and len(review.steps) == 2
+    assert review.state is State.FLAGGED
+    assert len(review.steps) == 2
     held = review.raise_to(State.HELD, at=day(1), why="asked for papers")
     with pytest.raises(InvalidValue, match="appeal lowers it"):
         held.raise_to(State.CLEAR, at=day(2), why="x")

@@ -32,7 +32,11 @@ def test_the_reasons_are_eleven_in_order():
 
 def test_each_reason_is_reached_and_beats_those_after_it():
     """One touch to which all later reasons apply too; taking the facts away one by one moves down the list."""
-    before = [Invitation("zoe", "bo", day(0)), Invitation("bo", "ann", day(1)), Invitation("ann", "other", day(2))]
+    before = [
+        Invitation("zoe", "bo", day(0)),
+        Invitation("bo", "ann", day(1)),
+        Invitation("ann", "other", day(2)),
+    ]
     facts = {
         "same_person": [("ann", "bo")],
         "members": {"bo": day(5), "zoe": day(-9), "cy": day(-9)},
@@ -95,7 +99,10 @@ def test_the_lock_is_half_open_and_a_later_touch_binds_anew():
 
 
 def test_the_last_touch_before_joining_binds_without_a_lock():
-    facts = {"members": {"ann": None, "cy": None, "dee": None, "bo": day(5)}, "binding": Binding(touch=Touch.LAST)}
+    facts = {
+        "members": {"ann": None, "cy": None, "dee": None, "bo": day(5)},
+        "binding": Binding(touch=Touch.LAST),
+    }
     graph = graph_of(("ann", "bo", 0), ("cy", "bo", 4), ("dee", "bo", 6), **facts)
     assert graph.referrer("bo") == "cy"
     assert reasons(graph) == [("dee", "bo", Reject.EXISTING_MEMBER)]
@@ -106,7 +113,8 @@ def test_a_person_has_one_referrer_whatever_the_account_and_a_hijack_is_said_so(
     refusal = graph.rejected[0]
     assert refusal.reason is Reject.ALREADY_REFERRED
     assert "hijack" in refusal.why
-    assert "'bo-2'" in refusal.why and "'bo'" in refusal.why
+    assert "'bo-2'" in refusal.why
+    assert "'bo'" in refusal.why
     assert graph.referrer("bo-2") == "ann"
     assert graph.members == ("ann", "bo", "cy")
     # The same referrer, or the same account, is no hijack.
@@ -120,7 +128,8 @@ def test_a_hijack_by_registering_anew_is_an_existing_member_and_names_both_accou
         same_person=[("bo-2", "bo")], members={"ann": None, "cy": None, "bo": day(2), "bo-2": day(10)},
     )  # fmt: skip
     assert graph.rejected[0].reason is Reject.EXISTING_MEMBER
-    assert "'bo-2'" in graph.rejected[0].why and "as 'bo'" in graph.rejected[0].why
+    assert "'bo-2'" in graph.rejected[0].why
+    assert "as 'bo'" in graph.rejected[0].why
 
 
 def test_persons_are_components_and_the_smallest_account_names_them():
@@ -181,6 +190,12 @@ def test_malformed_values_raise_and_say_what():
         ReferralGraph.from_invitations([], staff="ann")
     with pytest.raises(InvalidValue):
         ReferralGraph.from_invitations([], same_person=["ab"])
-    for bad in ({"window_days": True}, {"window_days": 1.5}, {"locked_days": -1}, {"cap": -1}, {"touch": "first"}):
+    for bad in (
+        {"window_days": True},
+        {"window_days": 1.5},
+        {"locked_days": -1},
+        {"cap": -1},
+        {"touch": "first"},
+    ):
         with pytest.raises(InvalidValue):
             Binding(**bad)

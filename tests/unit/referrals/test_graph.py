@@ -74,7 +74,9 @@ def test_cycles_are_found_exactly_when_there_are_any(links):
     cycle = cycle_of(np.array(links, dtype=np.int64))
     assert bool(cycle) == has_cycle
     if cycle:
-        assert all(links[one] == following for one, following in zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+        assert all(
+            links[one] == following for one, following in zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+        )
         with pytest.raises(InvalidValue, match="cycle"):
             Forest(np.array(links))
 
@@ -170,4 +172,6 @@ def test_columns_of_parents_are_checked():
     with pytest.raises(InvalidValue):
         ReferralGraph.from_parents([-1, 0], at=[1])
     empty = ReferralGraph.from_parents([])
-    assert len(empty) == 0 and empty.depth.tolist() == [] and empty.ripple().size == 0
+    assert len(empty) == 0
+    assert empty.depth.tolist() == []
+    assert empty.ripple().size == 0

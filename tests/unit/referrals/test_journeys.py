@@ -2,7 +2,7 @@
 
 import random
 from fractions import Fraction
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ def chance_of_order(rows, order, without):
             states = ["^" * order]
             for touch in path:
                 states.append((states[-1] + touch)[-order:])
-            for one, other in zip(states, states[1:], strict=False):
+            for one, other in pairwise(states):
                 counts.setdefault(one, {}).setdefault(other, 0)
                 counts[one][other] += orders + nulls
             end = counts.setdefault(states[-1], {})
@@ -130,7 +130,8 @@ def test_markov_does_not_depend_on_the_order_of_rows():
 
 def test_a_result_prints():
     text = str(Journeys(["AB", "A"], [2, 1], [0, 3]).markov())
-    assert "removal effect" in text and "of 3 conversions" in text
+    assert "removal effect" in text
+    assert "of 3 conversions" in text
     assert "sum to that" in str(Journeys(["AB", "A"], [2, 1]).shapley("exact_set"))
 
 

@@ -38,7 +38,13 @@ def test_the_geometric_tree_is_its_sum(rows):
 
 def test_own_spend_is_paid_at_the_friends_rate():
     assert own_spend_reward(Decimal("99.5"), 0, lambda total: Fraction(1, 10)) == Fraction(199, 20)
-    for bad in ((-1, 0, lambda t: 0), (1, -1, lambda t: 0), (1, 1, lambda t: 0.1), (1, 1, lambda t: 2), (0.5, 1, int)):
+    for bad in (
+        (-1, 0, lambda t: 0),
+        (1, -1, lambda t: 0),
+        (1, 1, lambda t: 0.1),
+        (1, 1, lambda t: 2),
+        (0.5, 1, int),
+    ):
         with pytest.raises(InvalidValue):
             own_spend_reward(*bad)
 

@@ -13,7 +13,9 @@ matplotlib.use("Agg")
 
 @pytest.fixture
 def graph():
-    return ReferralGraph.from_parents([-1, 0, 0, 1, 1, 2, 3], members=["ann", "bo", "cy", "dee", "eve", "fay", "gus"])
+    return ReferralGraph.from_parents(
+        [-1, 0, 0, 1, 1, 2, 3], members=["ann", "bo", "cy", "dee", "eve", "fay", "gus"]
+    )
 
 
 def test_a_tree_shows_each_member_amid_its_invitees(graph):

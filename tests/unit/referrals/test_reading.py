@@ -56,10 +56,21 @@ def test_every_field_is_read():
     assert (binding.cap, binding.touch, binding.window_days) == (9, Touch.LAST, 30)
     assert scheme.levels.shares == (Fraction(4, 7), Fraction(2, 7), Fraction(1, 7))
     assert (scheme.split.dealer, scheme.split.agent) == (Fraction(1, 10), Fraction(1, 20))
-    assert [cap.describe() for cap in scheme.caps] == ["5 times per year", "100,000 points per lifetime for the whole program"]
+    assert [cap.describe() for cap in scheme.caps] == [
+        "5 times per year",
+        "100,000 points per lifetime for the whole program",
+    ]
     assert scheme.vest == Vest(14, "buy")
-    assert (scheme.name, scheme.fund, scheme.currency, scheme.clawback) == ("owners", "f", "value", Clawback.UNSPENT)
-    assert scheme.expires.ends_at(datetime(2027, 1, 5, tzinfo=UTC), scheme.tz).isoformat() == "2029-01-31T16:00:00+00:00"
+    assert (scheme.name, scheme.fund, scheme.currency, scheme.clawback) == (
+        "owners",
+        "f",
+        "value",
+        Clawback.UNSPENT,
+    )
+    assert (
+        scheme.expires.ends_at(datetime(2027, 1, 5, tzinfo=UTC), scheme.tz).isoformat()
+        == "2029-01-31T16:00:00+00:00"
+    )
     assert scheme.eligible.describe() == "kind is owner"
 
 

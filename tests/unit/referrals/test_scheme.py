@@ -59,7 +59,8 @@ def test_a_pot_runs_up_the_levels():
     credits = scheme.credit(chain("ann", "bo", "cy", "dee"), [order("dee")])
     assert paid(credits) == [("cy", 1, 9_000, "paid"), ("bo", 2, 3_000, "paid")]
     assert credits.lines[1].path == ("bo", "cy", "dee")
-    assert credits.lines[0].status == "paid" and credits.lines[0].status is Status.PAID
+    assert credits.lines[0].status == "paid"
+    assert credits.lines[0].status is Status.PAID
     # Nobody stands above ann: the second share stays unpaid.
     assert scheme.credit(chain("ann", "bo"), [order("bo")]).total == 9_000
     assert TWO.shares == (Fraction(2, 3), Fraction(1, 3))
@@ -121,7 +122,8 @@ def test_every_conversion_has_a_line():
     }  # fmt: skip
     assert found.total == 100
     text = str(found)
-    assert "not paid: " in text and max(map(len, text.splitlines())) <= 80
+    assert "not paid: " in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_an_ineligible_second_level_stays_unpaid():
@@ -253,7 +255,15 @@ def test_terms_that_mean_nothing_are_refused():
     ):  # fmt: skip
         with pytest.raises(InvalidValue):
             Scheme(**bad)
-    for bad in ((0.5,), (Fraction(3, 2),), (Fraction(-1, 2),), (Fraction(2, 3), Fraction(2, 3)), (), "1", (True,)):
+    for bad in (
+        (0.5,),
+        (Fraction(3, 2),),
+        (Fraction(-1, 2),),
+        (Fraction(2, 3), Fraction(2, 3)),
+        (),
+        "1",
+        (True,),
+    ):
         with pytest.raises(InvalidValue):
             Levels.table(bad)
     with pytest.raises(InvalidValue, match="China"):
@@ -267,7 +277,12 @@ def test_terms_that_mean_nothing_are_refused():
             Split(**bad)
     with pytest.raises(NaiveTimeError):
         Conversion("o", "bo", "delivery", datetime(2027, 1, 1))
-    for bad in (("", "bo", "delivery", T), ("o", 1.5, "delivery", T), ("o", "bo", "", T), ("o", True, "m", T)):
+    for bad in (
+        ("", "bo", "delivery", T),
+        ("o", 1.5, "delivery", T),
+        ("o", "bo", "", T),
+        ("o", True, "m", T),
+    ):
         with pytest.raises(InvalidValue):
             Conversion(*bad)
     with pytest.raises(InvalidValue, match="Conversion"):

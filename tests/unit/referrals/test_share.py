@@ -31,7 +31,18 @@ def test_shares_by_month():
 
 
 @pytest.mark.parametrize(
-    "bad", [(0, 0, 0), (0, 5, 5), (6, 5, 0), (4, 5, 2), (-1, 5, 0), (1.0, 5, 0), (1, 5, -1), (True, 5, 0), (1, 4, 5)]
+    "bad",
+    [
+        (0, 0, 0),
+        (0, 5, 5),
+        (6, 5, 0),
+        (4, 5, 2),
+        (-1, 5, 0),
+        (1.0, 5, 0),
+        (1, 5, -1),
+        (True, 5, 0),
+        (1, 4, 5),
+    ],
 )
 def test_no_share_without_known_buyers(bad):
     referred, buyers, unknown = bad
@@ -44,7 +55,12 @@ def test_an_additional_sale_costs_what_was_spent_on_those_who_would_not_have_com
         points=1_000_000, unit_cost=Decimal("0.1"), other_cost=20_000, referred=100, anyway=Fraction(1, 4),
         advertising_cost=450_000, advertised=150,
     )  # fmt: skip
-    assert (found.cost, found.advertising, found.ratio, found.is_cheaper) == (1_600, 3_000, Fraction(8, 15), True)
+    assert (found.cost, found.advertising, found.ratio, found.is_cheaper) == (
+        1_600,
+        3_000,
+        Fraction(8, 15),
+        True,
+    )
     assert "75.0 sales would not have come" in str(found)
 
 
