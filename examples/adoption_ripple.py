@@ -11,6 +11,7 @@ arguments: netdiffuser_med_innovations_edges.csv netdiffuser_med_innovations_toa
 import csv
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from userops.core.tables import Table
 from userops.errors import InvalidValue
@@ -66,9 +67,9 @@ def main(paths):
     for name, edges_path, toa_path in zip(
         ("doctors", "villages", "farmers"), paths[::2], paths[1::2], strict=True
     ):
-        with open(edges_path, encoding="utf-8") as file:
+        with Path(edges_path).open(encoding="utf-8") as file:
             edges = [(line["ego"], line["alter"]) for line in csv.DictReader(file)]
-        with open(toa_path, encoding="utf-8") as file:
+        with Path(toa_path).open(encoding="utf-8") as file:
             toa = {line["id"]: int(line["time_of_adoption"]) for line in csv.DictReader(file)}
         adopted = {member: period for member, period in toa.items() if period != NEVER.get(name)}
         print(f"{name}: {len(toa)} people, {len(toa) - len(adopted)} never adopted")

@@ -202,7 +202,6 @@ def main() -> None:
         "networkx": lambda: with_networkx(graph, amounts.tolist()),
     }
     print(report(f"heavy-tailed forest of {few:,}, beside networkx", interleaved(runs, rounds=3)))
-    del graph
     converted(few)
     times = {}
     for size in (10**5, 10**6, n):

@@ -149,9 +149,7 @@ class _Caps:
         self._used: dict[tuple[int, Any, str], int] = {}
         self._releases: list[tuple[int, int, list[tuple[tuple[int, Any, str], int]]]] = []
 
-    def take(
-        self, member: Any, conversion: Conversion, asked: int, *, is_referrer: bool
-    ) -> tuple[int, str]:
+    def take(self, member: Any, conversion: Conversion, asked: int, *, is_referrer: bool) -> tuple[int, str]:
         """Return how many of the asked points the caps let through, and the cap that bound.
 
         A cap of the whole program counts dealers and agents too; one per referrer does not.
@@ -168,9 +166,7 @@ class _Caps:
             if left < given:
                 given, bound = left, cap.describe()
         if given:
-            taken = [
-                (key, 1 if self._terms.caps[key[0]].points is None else given) for key in keys
-            ]
+            taken = [(key, 1 if self._terms.caps[key[0]].points is None else given) for key in keys]
             for key, amount in taken:
                 self._used[key] = self._used.get(key, 0) + amount
             # Only a debt is sure to take all of it back; what other policies recover the ledger knows.

@@ -13,6 +13,8 @@ from userops.errors import InvalidValue, MissingExtraError
 NAMED = 60
 _COLOURS = ("#1f4e79", "#2e86ab", "#6fb1c7", "#a3c9a8", "#e4b363", "#e07a5f")
 _NOTO = ("NotoSansCJKsc-Regular.otf", "NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf")
+#: A collection file (.ttc) is known by its first face, which draws Chinese too.
+_CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP")
 _FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 
 
@@ -28,16 +30,17 @@ def families() -> list[str]:
     """Return the font families to draw with: Noto's Chinese one first, where it is found."""
     from matplotlib import font_manager
 
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    wanted = "Noto Sans CJK SC"
-    if wanted not in known:
+    def known() -> list[str]:
+        names = {font.name for font in font_manager.fontManager.ttflist}
+        return [name for name in _CHINESE if name in names][:1]
+
+    if not known():
         for folder in map(Path, _FONTS):
             found = [path for name in _NOTO for path in folder.glob(f"**/{name}")] if folder.is_dir() else []
             if found:
                 font_manager.fontManager.addfont(str(found[0]))
-                known = {font.name for font in font_manager.fontManager.ttflist}
                 break
-    return [name for name in (wanted, "DejaVu Sans") if name in known]
+    return [*known(), "DejaVu Sans"]
 
 
 def _axes(ax: Any, size: tuple[float, float]) -> Any:
@@ -94,6 +97,7 @@ def plot_tree(
                 drawn.annotate(
                     str(members[place]), (across[place], -level), xytext=(0, -9), textcoords="offset points",
                     ha="center", va="top", fontsize=9, fontfamily=font,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
                 )  # fmt: skip
     drawn.set_title(f"{size:,} members below {members[rings[0][0]]!s}, itself included", fontfamily=font)
     drawn.set_yticks([-level for level in range(len(rings))], [f"generation {k}" for k in range(len(rings))])

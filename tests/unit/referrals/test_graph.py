@@ -112,7 +112,7 @@ def test_a_finished_graph_with_faults_is_an_error_that_names_them():
 
 def test_a_cycle_of_fifty_thousand_does_not_exhaust_the_stack():
     n = 50_000
-    with pytest.raises(InvalidValue, match="circle of 50000 members: .* and 49995 more"):
+    with pytest.raises(InvalidValue, match=r"circle of 50000 members: .* and 49995 more"):
         ReferralGraph.from_networkx(nx.DiGraph((k, (k + 1) % n) for k in range(n)))
 
 

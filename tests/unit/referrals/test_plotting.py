@@ -69,3 +69,17 @@ def test_without_matplotlib_the_extra_is_named(graph, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingExtraError, match=r"userops\[plot\]"):
         graph.plot_tree("ann")
+
+
+def test_a_font_file_that_is_found_is_offered_to_matplotlib(tmp_path, monkeypatch):
+    import shutil
+
+    from matplotlib import font_manager
+
+    shutil.copy(font_manager.findfont("DejaVu Sans"), tmp_path / "NotoSansSC-Regular.otf")
+    offered = []
+    monkeypatch.setattr(plotting, "_FONTS", (str(tmp_path),))
+    monkeypatch.setattr(plotting, "_CHINESE", ("no such family",))
+    monkeypatch.setattr(font_manager.fontManager, "addfont", offered.append)
+    assert plotting.families() == ["DejaVu Sans"]
+    assert offered == [str(tmp_path / "NotoSansSC-Regular.otf")]
