@@ -75,9 +75,13 @@ class Masks:
             return _joined(join, parts, self._buffer(depth))
         if isinstance(condition, Atom):
             column = self._columns.get(condition.field)
-            return _always(value=want and condition.op == "missing") if column is None else (
-                _direct(condition, column, want=want, scratch=self._buffer(depth))
-                or _general(condition, column, want=want)
+            return (
+                _always(value=want and condition.op == "missing")
+                if column is None
+                else (
+                    _direct(condition, column, want=want, scratch=self._buffer(depth))
+                    or _general(condition, column, want=want)
+                )
             )
         raise InvalidValue(f"no mask of {type(condition).__name__}")
 
@@ -120,7 +124,9 @@ def _direct(atom: Atom, column: NDArray[Any], *, want: bool, scratch: Mask) -> F
         return None
     data, floats = np.ma.getdata(column), kind == "f"
     if atom.op == "missing":
-        return _compared(np.not_equal if want else np.equal, data, data) if floats else _always(value=not want)
+        return (
+            _compared(np.not_equal if want else np.equal, data, data) if floats else _always(value=not want)
+        )
     values = atom.value if atom.op == "one_of" else (atom.value,)
     if comparing.kind_of(values[0]) != ("truth" if kind == "b" else "number"):
         # Let the plain form say what is wrong.
@@ -160,7 +166,9 @@ def _comparison_of_floats(op: str, exact: Fraction, data: NDArray[Any], scratch:
         known = _compared(np.equal, data, data)
         if not same:
             return known
-        return _joined(np.logical_or, [_compared(np.less, data, turn), _compared(np.greater, data, turn)], scratch)
+        return _joined(
+            np.logical_or, [_compared(np.less, data, turn), _compared(np.greater, data, turn)], scratch
+        )
     if op in (">=", ">"):
         return _compared(np.greater if op == ">" and same else np.greater_equal, data, turn)
     return _compared(np.less_equal if op == "<=" and same else np.less, data, turn)

@@ -14,7 +14,7 @@ from userops.core.conditions import Condition, F
 from userops.core.masks import BLOCK, Masks
 from userops.core.tables import Table
 from userops.errors import InvalidValue
-from userops.segments.labelling import Explanation, Label, column_of
+from userops.segments.labelling import Explanation, column_of
 
 if TYPE_CHECKING:
     from userops.segments.rules import Segment
@@ -43,9 +43,7 @@ class Outcome:
         """Describe that no segment holds."""
         return cls(None, (_NOTHING,), ())
 
-    def explanation(
-        self, as_of: datetime | None, version: str, missing: tuple[str, ...]
-    ) -> Explanation:
+    def explanation(self, as_of: datetime | None, version: str, missing: tuple[str, ...]) -> Explanation:
         """Return it as the explanation of one member."""
         parts = dict.fromkeys(self.names, 1.0)
         return Explanation(self.label, float(len(parts)), parts, self.reasons, as_of, version, missing)
@@ -139,10 +137,18 @@ class Assignment:
         """Return how many members each segment has; in mode "all" a member may count in several."""
         found = np.bincount(self.codes, minlength=len(self.outcomes))
         sizes = {
-            name: int(sum(count for count, outcome in zip(found, self.outcomes, strict=True) if name in outcome.names))
+            name: int(
+                sum(
+                    count
+                    for count, outcome in zip(found, self.outcomes, strict=True)
+                    if name in outcome.names
+                )
+            )
             for name in self.names
         }
-        unclaimed = sum(count for count, outcome in zip(found, self.outcomes, strict=True) if not outcome.names)
+        unclaimed = sum(
+            count for count, outcome in zip(found, self.outcomes, strict=True) if not outcome.names
+        )
         return sizes | {"unclaimed": int(unclaimed)}
 
     def table(self) -> Table:
@@ -163,7 +169,7 @@ class Assignment:
         return str(self.table())
 
     def _repr_html_(self) -> str:
-        return self.table()._repr_html_()  # noqa: SLF001 — the notebook protocol
+        return self.table()._repr_html_()
 
 
 def codes_of_first(

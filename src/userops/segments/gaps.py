@@ -93,7 +93,9 @@ class Product:
         """Yield the combinations at some places."""
         index = np.unravel_index(places, self._shape) if self._shape else ()
         choices = [
-            [listed[k] for k in index[self._axes[name]]] if name in self._axes else itertools.repeat(listed[0], len(places))
+            [listed[k] for k in index[self._axes[name]]]
+            if name in self._axes
+            else itertools.repeat(listed[0], len(places))
             for name, listed in zip(self.fields, self._values, strict=True)
         ]
         for combination in zip(*choices, strict=True) if choices else itertools.repeat((), len(places)):
@@ -150,7 +152,9 @@ def _atom_values(name: str, atoms: Sequence[Atom]) -> list[Any]:
         constants.update(dict.fromkeys(atom.value if atom.op == "one_of" else (atom.value,)))
     kinds = {comparing.kind_of(value) for value in constants}
     if len(kinds) > 1:
-        raise InvalidValue(f"{name} is compared with a {' and a '.join(sorted(kinds))}: one field has one kind")
+        raise InvalidValue(
+            f"{name} is compared with a {' and a '.join(sorted(kinds))}: one field has one kind"
+        )
     kind = kinds.pop() if kinds else "text"
     found: dict[tuple[int, ...], Any] = {}
     for value in _candidates(kind, list(constants), ordered=ordered):

@@ -53,7 +53,9 @@ class Segment:
                 f"not a {type(self.condition).__name__}"
             )
         if not isinstance(self.names, Mapping) or not set(self.names) <= set(LANGUAGES):
-            raise InvalidValue(f"segment {self.name!r}: names map a language ({', '.join(LANGUAGES)}) to a name")
+            raise InvalidValue(
+                f"segment {self.name!r}: names map a language ({', '.join(LANGUAGES)}) to a name"
+            )
 
     @property
     def label(self) -> Label:
@@ -136,7 +138,9 @@ class SegmentSet:
         put(
             self,
             "_explained",
-            tuple(outcome.explanation(None, self.version, ()) for outcome in (*self._outcomes, Outcome.none())),
+            tuple(
+                outcome.explanation(None, self.version, ()) for outcome in (*self._outcomes, Outcome.none())
+            ),
         )
         put(self, "_decider", Decider([clause for _, clause in clauses]))
         if self.strict and (len(self._gaps) or self.overlaps):
@@ -230,5 +234,3 @@ def _version(rules: SegmentSet) -> str:
     said = [rules.mode, *([segment.name, segment.condition.to_toml()] for segment in rules.segments)]
     text = json.dumps(said, default=repr, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
