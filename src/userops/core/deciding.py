@@ -63,7 +63,7 @@ class Decider:
         except KeyError:
             return None
         types = tuple(map(type, values))
-        entry = self._known.get(types, _UNSEEN)
+        entry: Any = self._known.get(types, _UNSEEN)
         if entry is _UNSEEN:
             entry = self._learn(types)
         if entry is None:
@@ -72,10 +72,12 @@ class Decider:
         for place in floats:
             if values[place] != values[place]:
                 return None
+        held: int = -1
         for test, place in tests:
             if test(values):
-                return place
-        return -1
+                held = place
+                break
+        return held
 
     def _learn(self, types: tuple[type, ...]) -> _Entry | None:
         entry: _Entry | None = None

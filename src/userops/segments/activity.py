@@ -14,6 +14,8 @@ from userops.core.calendar import MICROS_PER_DAY, zone
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
 from userops.segments.occurrences import occurrences, period_name, period_of, wall_clock, window
+from userops.segments.paths import deepest_any, deepest_strict
+from userops.segments.quantities import checked_number
 
 Ints = NDArray[np.int64]
 _NEW: Final = ("history", "window")
@@ -101,7 +103,7 @@ def active_states(
     counted = _pairs(found.member[inside], number[inside])
     seen = inside if new == "window" else found.at < bounds.end
     before = _pairs(found.member[seen], number[seen])
-    member, period_number = counted
+    period_number = counted[1]
     first, follows = _origins(before, counted)
     size = bounds.last - bounds.first + 1
     place = period_number - bounds.first
@@ -238,9 +240,6 @@ def funnel(events: Any, steps: Any, within_days: float, order: str = "strict") -
     >>> funnel(events, ["lead", "order"], 7).counts
     (1, 1)
     """
-    from userops.segments.complaints import checked_number
-    from userops.segments.paths import deepest_any, deepest_strict
-
     names = tuple(steps) if not isinstance(steps, str | bytes | Mapping) else ()
     if not names or not all(isinstance(name, str) and name for name in names):
         raise InvalidValue("steps is a list of at least one kind of event")

@@ -94,7 +94,8 @@ class Assignment:
     def score(self) -> NDArray[np.float64]:
         """How many segments hold for every row."""
         counts = np.array([len(outcome.names) for outcome in self.outcomes], dtype=np.float64)
-        return counts[self.codes]
+        found: NDArray[np.float64] = counts[self.codes]
+        return found
 
     @property
     def contributions(self) -> dict[str, NDArray[np.float64]]:

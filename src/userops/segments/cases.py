@@ -207,7 +207,8 @@ class Case:
             if not changes.get("handler"):
                 raise InvalidValue("a case in progress has a handler: give handler=")
             return attrs.evolve(self, acknowledged_at=self.acknowledged_at or when, **changes)
-        return attrs.evolve(self, **{f"{to.value}_at": when}, **changes)
+        changed: dict[str, Any] = {f"{to.value}_at": when, **changes}
+        return attrs.evolve(self, **changed)
 
 
 _TIMES: Final = ("received_at", *_STEPS, "reopened_at")

@@ -20,8 +20,8 @@ from userops.core.columns import columns as taken_columns
 from userops.core.statistics import check_level
 from userops.core.tables import Table
 from userops.errors import InvalidValue
-from userops.segments.complaints import checked_number
 from userops.segments.loop import Share
+from userops.segments.quantities import checked_number
 
 Floats = NDArray[np.float64]
 RUNNERS: Final = ("owner", "maker")
@@ -159,7 +159,7 @@ def _texts(values: NDArray[Any], name: str) -> list[str]:
     listed = values.tolist()
     if not all(isinstance(value, str) for value in listed):
         raise InvalidValue(f"{name} must be a column of texts, without missing ones")
-    return listed
+    return [str(value) for value in listed]
 
 
 def _counts(values: NDArray[Any], name: str) -> Floats:
@@ -273,7 +273,7 @@ def tie_strength(
             there[who] = min(when, there.get(who, when))
     set_aside = tuple(sorted(where for where, there in came.items() if len(there) > most))
     met: dict[tuple[Any, Any], list[int]] = {}
-    for where, there in came.items():
+    for there in came.values():
         if len(there) <= most:
             for one, other in itertools.combinations(sorted(there), 2):
                 met.setdefault((one, other), []).append(max(there[one], there[other]))

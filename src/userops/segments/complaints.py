@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
 from userops.segments.labelling import ByMember, Explanation, Label, describe_number, summable
+from userops.segments.quantities import checked_number
 
 VERSION: Final = "load"
 _CLASSES: Final = ("promoter", "passive", "detractor")
@@ -65,21 +65,7 @@ class Load(float):
     contributions: Mapping[str, float]
 
 
-def checked_number(value: Any, name: str, low: float, high: float) -> float:
-    """Return a finite number within bounds.
-
-    >>> checked_number(0.5, "rho", 0, 1)
-    0.5
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise InvalidValue(f"{name} must be a number, not {type(value).__name__}")
-    number = float(value)
-    if not low <= number <= high:
-        raise InvalidValue(f"{name} must lie between {low:g} and {high:g}")
-    return number
-
-
-def complaint_load(
+def complaint_load(  # noqa: PLR0917 — the design page gives the parameters by position
     cases: Any,
     as_of: datetime,
     age_scale_days: float = 7.0,
@@ -215,7 +201,15 @@ def complaining_users(
         if case.received_at <= when:
             mine.setdefault(case.member, []).append(case)
     rows = [
-        _explained(member, mine[member], given.get(member), when, least, days, rule)
+        _explained(
+            member,
+            cases=mine[member],
+            answer=given.get(member),
+            as_of=when,
+            threshold=least,
+            response_days=days,
+            rule=rule,
+        )
         for member in sorted(mine)
     ]
     return Complaints(tuple(rows), least, when)
@@ -241,6 +235,7 @@ def _answer(member: str, value: Any) -> str:
 
 def _explained(
     member: str,
+    *,
     cases: Sequence[Case],
     answer: str | None,
     as_of: datetime,

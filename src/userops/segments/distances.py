@@ -47,7 +47,7 @@ def _weights(taken: Mapping[str, Any], weights: Mapping[str, Any] | None) -> dic
         if (
             isinstance(weight, bool | np.bool_)
             or not isinstance(weight, Real)
-            or not 0 <= weight < float("inf")
+            or not 0 <= float(weight) < float("inf")
         ):
             raise InvalidValue(f"the weight of {name!r} must be a finite number, at least 0")
     found = {name: float(given.get(name, 1.0)) for name in taken}
@@ -171,7 +171,9 @@ def _sums(values: Floats, others: Floats, *, is_number: bool) -> Floats:
     ordered = np.sort(others)
     if not is_number:
         equal = np.searchsorted(ordered, values, "right") - np.searchsorted(ordered, values, "left")
-        return (len(others) - equal).astype(np.float64)
+        unequal: Floats = (len(others) - equal).astype(np.float64)
+        return unequal
     below = np.searchsorted(ordered, values, "right")
     running = np.concatenate([[0.0], np.cumsum(ordered)])
-    return values * (2 * below - len(others)) + running[-1] - 2 * running[below]
+    sums: Floats = values * (2 * below - len(others)) + running[-1] - 2 * running[below]
+    return sums

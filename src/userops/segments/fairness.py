@@ -17,8 +17,9 @@ from userops.core.statistics import check_level, permutation_p
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
-from userops.segments.complaints import checked_number, is_late
+from userops.segments.complaints import is_late
 from userops.segments.loop import Share
+from userops.segments.quantities import checked_number
 
 Floats = NDArray[np.float64]
 _LEAST_CASES: Final = 5

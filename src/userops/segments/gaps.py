@@ -19,7 +19,7 @@ from userops.errors import InvalidValue
 MOST_COMBINATIONS: Final = 2**20
 
 
-class Code(tuple[Any, ...]):
+class Code(tuple[Any, ...]):  # noqa: SLOT001 — tuples of any length cannot have them
     """One combination of values, in the order of the fields; it reads by field name too.
 
     >>> code = Code.of(("r", "f"), (5, None))
@@ -46,7 +46,7 @@ class Code(tuple[Any, ...]):
         return tuple.__getitem__(self, key)
 
     def __eq__(self, other: object) -> bool:
-        return self.as_record() == other if isinstance(other, Mapping) else tuple.__eq__(self, other)  # type: ignore[arg-type]
+        return self.as_record() == other if isinstance(other, Mapping) else tuple.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

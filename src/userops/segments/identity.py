@@ -98,7 +98,7 @@ def resolve(links: Any, *, limit: int = 5) -> Identities:
 
     >>> found = resolve([("app-1", "phone:1"), ("mini-7", "phone:1"), ("mini-7", "vin:A"), ("dms-3", "vin:A")], limit=3)
     >>> found.person["mini-7"], [str(merge) for merge in found.reasons]
-    ('app-1', ['dms-3 and mini-7 share vin:A', 'app-1 and mini-7 share phone:1'])
+    ('app-1', ['app-1 and mini-7 share phone:1', 'dms-3 and mini-7 share vin:A'])
     """
     most = whole(limit, "limit", at_least=1)
     holders: dict[str, set[str]] = {}

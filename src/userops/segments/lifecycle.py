@@ -195,13 +195,14 @@ def lifecycle(
             mine[member],
             key=lambda event: (event.at, HAPPENINGS.index(event.kind), event.vehicle, event.used),
         )
-        _replay(member, ordered, micros(until), policy, spans, refused)
+        _replay(member, ordered, until=micros(until), rules=policy, spans=spans, refused=refused)
     return Lifecycle(tuple(spans), tuple(refused), until)
 
 
 def _replay(
     member: str,
     events: list[Happening],
+    *,
     until: int,
     rules: LifecycleRules,
     spans: list[Span],

@@ -17,7 +17,8 @@ from userops.core.statistics import check_level, normal_quantile, poisson_interv
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
 from userops.segments.cases import Case, listed_cases
-from userops.segments.complaints import checked_number, is_late
+from userops.segments.complaints import is_late
+from userops.segments.quantities import checked_number
 
 _GROUPS: Final = ("department", "handler", "region", "channel", "kind")
 
@@ -58,8 +59,8 @@ class Survival:
     (0.5, 2.0)
     """
 
-    days: tuple[float, ...] = field(converter=tuple, repr=False)
-    finished: tuple[bool, ...] = field(converter=tuple, repr=False)
+    days: tuple[float, ...] = field(repr=False)
+    finished: tuple[bool, ...] = field(repr=False)
     times: NDArray[np.float64] = field(init=False, repr=False)
     at_risk: NDArray[np.int64] = field(init=False, repr=False)
     events: NDArray[np.int64] = field(init=False, repr=False)
@@ -67,6 +68,8 @@ class Survival:
 
     def __attrs_post_init__(self) -> None:
         """Compute the product of the steps."""
+        object.__setattr__(self, "days", tuple(self.days))
+        object.__setattr__(self, "finished", tuple(self.finished))
         if not self.days or len(self.days) != len(self.finished):
             raise InvalidValue("waiting times need at least one case, each finished or not")
         waited, ended = np.asarray(self.days, dtype=np.float64), np.asarray(self.finished, dtype=bool)
@@ -129,7 +132,7 @@ class Survival:
         except ImportError:
             raise MissingExtraError("drawing needs the extra 'plot': pip install 'userops[plot]'") from None
         ax = ax or plt.subplots()[1]
-        end = max(max(self.days), float(self.times[-1]) if self.times.size else 0.0)
+        end = max(self.days)
         steps = np.concatenate([[0.0], self.times, [end]])
         values = np.concatenate([[1.0], self.curve, self.curve[-1:] if self.curve.size else [1.0]])
         ax.step(steps, values, where="post", label=label or None)
@@ -149,6 +152,10 @@ class BrandRate:
     interval: tuple[float, float]
 
 
+def _as_of(value: Any) -> datetime:
+    return instant(value, "as_of")
+
+
 @frozen(eq=False)
 class ClosedLoop:
     """The loop of finding, listening, feeding back and closing, measured at an instant.
@@ -165,7 +172,7 @@ class ClosedLoop:
     """
 
     cases: tuple[Case, ...] = field(converter=listed_cases, repr=False)
-    as_of: datetime = field(converter=lambda value: instant(value, "as_of"), kw_only=True)
+    as_of: datetime = field(converter=_as_of, kw_only=True)
     response_days: float = field(default=3, kw_only=True)
     level: float = field(default=0.95, converter=check_level, kw_only=True)
 

@@ -126,5 +126,5 @@ def _swap(distances: Ints, weights: Ints, chosen: list[int]) -> list[int]:
         change[chosen] = 0
         if change.min() >= 0:
             return chosen
-        row, place = np.unravel_index(int(np.argmin(change)), change.shape)
-        chosen = [*chosen[: int(place)], int(row), *chosen[int(place) + 1 :]]
+        row, leaving = divmod(int(np.argmin(change)), len(chosen))
+        chosen = [*chosen[:leaving], row, *chosen[leaving + 1 :]]

@@ -134,10 +134,10 @@ def first_day(number: int, period: str) -> date:
     '1970-01-05'
     """
     if period in ("day", "week"):
-        day = np.datetime64(number if period == "day" else 7 * number - 3, "D")
+        days = np.array([number if period == "day" else 7 * number - 3]).astype("datetime64[D]")
     else:
-        day = np.datetime64(number, period[0].upper()).astype("datetime64[D]")
-    found: date = day.astype(object)
+        days = np.array([number]).astype(f"datetime64[{period[0].upper()}]").astype("datetime64[D]")
+    found: date = days.astype(object)[0]
     return found
 
 
@@ -158,6 +158,8 @@ def period_name(number: int, period: str) -> str:
 class Window:
     """The instants [start, end) in microseconds, the periods they touch, and the last that is complete."""
 
+    #: The end by the local clock.
+    end_wall: int
     start: int
     end: int
     first: int
@@ -189,4 +191,5 @@ def window(
             f"the window spans {last - first + 1:,} periods; at most {_MOST_PERIODS:,} are counted"
         )
     complete = micros(day_start(first_day(last + 1, period), tz)) <= stop
-    return Window(begin, stop, first, last, last if complete else last - 1)
+    end_wall = int(wall_clock(np.array([stop]), tz)[0])
+    return Window(end_wall, begin, stop, first, last, last if complete else last - 1)

@@ -15,6 +15,8 @@ from userops.errors import InvalidValue, MissingExtraError
 from userops.segments.occurrences import Window, occurrences, period_name, period_of, wall_clock, window
 
 Ints = NDArray[np.int64]
+#: How many offsets a printed table shows.
+_SHOWN: Final = 11
 _POLICIES: Final = {
     "cohort": ("recurring", "first"),
     "define": ("on", "on_or_after"),
@@ -43,16 +45,22 @@ class Retention:
 
     def table(self) -> Table:
         """Return the rates, one row per cohort, and overall."""
-        rates = [*self.rates, self.overall]
-        width = min(self.retained.shape[1], 13)
-        size = [*self.eligible[:, 0].tolist(), None]
-        columns: dict[str, Any] = {"cohort": [*self.cohorts, "overall"], "members": size}
+        shown = [place for place, size in enumerate(self.eligible[:, 0]) if size is np.ma.masked or size]
+        rates = [*(self.rates[place] for place in shown), self.overall]
+        width = min(self.retained.shape[1], _SHOWN)
+        notes = ["– cannot be seen yet"]
+        if width < self.retained.shape[1]:
+            notes.append(f"offsets beyond +{width - 1} are in .rates and .overall")
+        columns: dict[str, Any] = {
+            "cohort": [*(self.cohorts[place] for place in shown), "overall"],
+            "members": [*(_size(self.eligible[place, 0]) for place in shown), None],
+        }
         columns |= {f"+{k}": [_cell(row[k]) for row in rates] for k in range(width)}
         return Table(
             columns,
             title=f"Retention by {self.period}",
             formats={f"+{k}": ".0%" for k in range(width)},
-            notes=("– cannot be seen yet",),
+            notes=notes,
         )
 
     def __str__(self) -> str:
@@ -75,6 +83,10 @@ class Retention:
         ax.set_xlabel(f"{self.period}s after")
         ax.figure.colorbar(image, ax=ax, label="share retained (the first column is 100%)")
         return ax
+
+
+def _size(value: Any) -> int | None:
+    return None if value is np.ma.masked else int(value)
 
 
 def _cell(value: Any) -> float | None:
@@ -118,8 +130,7 @@ def retention(
     inside = found.at[kept][order] >= bounds.start
     anchors = _anchors(member, period_of(wall, period), inside, recurring=cohort == "recurring")
     count = _calendar if clock == "calendar" else _rolling
-    end_wall = int(wall_clock(np.array([bounds.end]), tz)[0])
-    eligible, retained = count(member, wall, anchors, bounds, period, define == "on_or_after", end_wall)
+    eligible, retained = count(member, wall, anchors, bounds, period, later=define == "on_or_after")
     names = tuple(period_name(bounds.first + k, period) for k in range(len(eligible)))
     unseen = eligible < 0
     return Retention(names, np.ma.array(eligible, mask=unseen), np.ma.array(retained, mask=unseen), period)
@@ -144,8 +155,8 @@ def _calendar(
     anchors: Ints,
     bounds: Window,
     period: str,
+    *,
     later: bool,
-    _end: int,
 ) -> tuple[Ints, Ints]:
     number = period_of(wall, period)
     size = bounds.last - bounds.first + 1
@@ -176,8 +187,8 @@ def _rolling(
     anchors: Ints,
     bounds: Window,
     period: str,
+    *,
     later: bool,
-    end: int,
 ) -> tuple[Ints, Ints]:
     size = bounds.last - bounds.first + 1
     cohort = period_of(wall[anchors], period) - bounds.first
@@ -191,7 +202,7 @@ def _rolling(
     opening = wall[anchors]
     for k in range(size):
         closing = _later(wall[anchors], period, k + 1)
-        can = closing <= end
+        can = closing <= bounds.end_wall
         if later:
             there = wall[ends] >= opening
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -186,7 +187,7 @@ def _totals(amounts: NDArray[Any], member: Ints, count: int) -> NDArray[Any]:
     bounds = np.searchsorted(member[order], np.arange(count + 1))
     listed = amounts[order].tolist()
     add = math.fsum if amounts.dtype.kind == "f" else _sum
-    found = [add(listed[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+    found = [add(listed[low:high]) for low, high in itertools.pairwise(bounds)]
     if amounts.dtype.kind == "f":
         return np.array(found)
     made = np.empty(count, dtype=object)

@@ -68,6 +68,10 @@ class Segment:
         return self.condition.parts if isinstance(self.condition, Either) else (self.condition,)
 
 
+def _version_text(value: Any) -> str:
+    return text(value, "version")
+
+
 def _listed(segments: Any) -> tuple[Segment, ...]:
     found = tuple(segments) if isinstance(segments, Iterable) and not isinstance(segments, str) else ()
     if not found or not all(isinstance(segment, Segment) for segment in found):
@@ -101,7 +105,7 @@ class SegmentSet:
     domain: Mapping[str, Sequence[Any]] | None = None
     strict: bool = False
     #: Named in every result; by default a hash of the rules.
-    version: str = field(default="", converter=lambda value: text(value, "version"))
+    version: str = field(default="", converter=_version_text)
     #: Pairs of names of segments that some combination of values belongs to both of.
     overlaps: tuple[tuple[str, str], ...] = field(init=False)
     _product: Product = field(init=False, repr=False)
@@ -232,5 +236,5 @@ class SegmentSet:
 def _version(rules: SegmentSet) -> str:
     """Return a short hash of what decides: the mode, the names and the conditions."""
     said = [rules.mode, *([segment.name, segment.condition.to_toml()] for segment in rules.segments)]
-    text = json.dumps(said, default=repr, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    said_text = json.dumps(said, default=repr, sort_keys=True)
+    return hashlib.sha256(said_text.encode()).hexdigest()[:12]

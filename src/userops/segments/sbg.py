@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -115,7 +116,7 @@ def _checked(survivors: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     counts = [whole(value, "survivors", at_least=0) for value in listed]
     if len(counts) < 3:
         raise InvalidValue("survivors are those at the start and after at least two years")
-    if any(after > before for before, after in zip(counts, counts[1:], strict=False)):
+    if any(after > before for before, after in itertools.pairwise(counts)):
         raise InvalidValue("survivors of one cohort never grow in number")
     if counts[0] == counts[-1] or counts[1] == 0:
         raise InvalidValue("a fit needs somebody who left and somebody who stayed the first year")

@@ -17,8 +17,8 @@ from userops.core.columns import columns as taken_columns
 from userops.core.components import representatives
 from userops.core.tables import Table
 from userops.errors import InvalidValue
-from userops.segments.complaints import checked_number
 from userops.segments.labelling import Explanation, Label, column_of, summable
+from userops.segments.quantities import checked_number
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -45,8 +45,9 @@ class SeedUsers:
 
     @property
     def label(self) -> NDArray[Any]:
-        """ "seed" for who passes the gates, else None; how many of them to ask is `top`'s to say."""
-        return np.where(self.eligible, Label("seed"), None)
+        """The label "seed" where the gates are passed, else None; how many to ask is `top`'s to say."""
+        seed = Label("seed")
+        return column_of((seed if passed else None for passed in self.eligible), len(self))
 
     @property
     def reasons(self) -> NDArray[Any]:
@@ -166,7 +167,8 @@ def _gone(values: NDArray[Any]) -> Bools:
     data, gone = np.ma.getdata(values), np.ma.getmaskarray(values)
     if data.dtype == object:
         return gone | np.fromiter((v is None or v != v for v in data), bool, len(data))
-    return gone | np.isnan(data) if data.dtype.kind == "f" else gone
+    found: Bools = gone | np.isnan(data) if data.dtype.kind == "f" else gone
+    return found
 
 
 def _gates(taken: Mapping[str, NDArray[Any]], missing: Mapping[str, Bools]) -> dict[str, Bools]:

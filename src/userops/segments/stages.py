@@ -8,10 +8,11 @@ from enum import Enum
 from typing import Any, Final
 
 import attrs
-from attrs import field, frozen
+from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import MICROS_PER_DAY, from_micros, instant, micros, shift, zone
+from userops.core.fields import checked
 from userops.core.ids import identifier, text
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
@@ -99,14 +100,14 @@ class LifecycleRules:
         return days * MICROS_PER_DAY
 
 
-@frozen
+@frozen(field_transformer=checked({"member": identifier, "at": instant, "vehicle": text}))
 class Happening:
     """One thing that happened to a member: joined, lead, lost, bought, sold, referred or active."""
 
-    member: str = field(converter=lambda value: identifier(value, "member"))
-    kind: str = field()
-    at: datetime = field(converter=instant)
-    vehicle: str = field(default="", converter=lambda value: text(value, "vehicle"))
+    member: str
+    kind: str
+    at: datetime
+    vehicle: str = ""
     used: bool = False
     warranty_until: datetime | None = None
 
