@@ -60,7 +60,8 @@ class Decider:
         """Return what `first` does where no field is missing and none can fail; None where that is not so."""
         try:
             values = self._values(record)
-        except KeyError:
+        except (KeyError, TypeError):
+            # A field is absent, or this is no record: the plain form says so.
             return None
         types = tuple(map(type, values))
         entry: Any = self._known.get(types, _UNSEEN)

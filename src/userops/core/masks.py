@@ -176,16 +176,14 @@ def _comparison_of_floats(op: str, exact: Fraction, data: NDArray[Any], scratch:
 
 def _least_float(exact: Fraction, dtype: np.dtype[Any]) -> Any:
     """Return the least float of a type that is not below an exact number."""
+    up, down = dtype.type(np.inf), dtype.type(-np.inf)
     with np.errstate(over="ignore"):
         turn = dtype.type(float(exact))
-    up, down = dtype.type(np.inf), dtype.type(-np.inf)
-    if turn == down or (np.isfinite(turn) and Fraction(float(turn)) < exact):
-        turn = np.nextafter(turn, up)
-    # Rounding twice (to a double, then to this type) may have gone one too far.
-    before = np.nextafter(turn, down)
-    if np.isfinite(before) and Fraction(float(before)) >= exact:
-        turn = before
-    return turn
+        if turn == down or (np.isfinite(turn) and Fraction(float(turn)) < exact):
+            turn = np.nextafter(turn, up)
+        # Rounding twice (to a double, then to this type) may have gone one too far.
+        before = np.nextafter(turn, down)
+    return before if np.isfinite(before) and Fraction(float(before)) >= exact else turn
 
 
 def _compared(ufunc: Any, data: NDArray[Any], other: Any) -> Fill:
