@@ -254,7 +254,7 @@ def test_two_to_the_twentieth():
         return [Segment("all", Condition.from_toml({f"x{k}": True for k in range(fields)}))]
 
     # Each field is true, false or missing; the comparison cannot tell the last two apart, but "not" could.
-    assert len(SegmentSet(of(12)).unclaimed) == 3**12 - 1
+    assert len(SegmentSet(of(12))._gaps) == 3**12 - 1
     with pytest.raises(InvalidValue, match="domain"):
         SegmentSet(of(13))
     SegmentSet(of(13), domain={f"x{k}": [True] for k in range(13)}, strict=True)

@@ -165,9 +165,12 @@ def _weights(weights: Mapping[str, Any] | None) -> dict[str, float]:
 
 def _gone(values: NDArray[Any]) -> Bools:
     data, gone = np.ma.getdata(values), np.ma.getmaskarray(values)
+    away = np.zeros(len(data), bool)
     if data.dtype == object:
-        return gone | np.fromiter((v is None or v != v for v in data), bool, len(data))
-    found: Bools = gone | np.isnan(data) if data.dtype.kind == "f" else gone
+        away = np.fromiter((v is None or v != v for v in data), bool, len(data))
+    elif data.dtype.kind == "f":
+        away = np.isnan(data)
+    found: Bools = gone | away
     return found
 
 

@@ -262,7 +262,7 @@ def seeds_of(**changed):
         "nps": ["promoter"] * 3,
         "open_severe": [0, 0, 0],
         "flagged": [False] * 3,
-        **dict.fromkeys(("activity", "fit", "content", "spread", "conversion"), [1, 2, 3]),
+        **{name: [1, 2, 3] for name in ("activity", "fit", "content", "spread", "conversion")},
     }
     return seed_users(columns | changed, T0)
 
