@@ -40,7 +40,14 @@ def columns_of(rows):
 
 
 def comparison(left, op, right):
-    return {"==": left == right, "!=": left != right, "<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[op]
+    return {
+        "==": left == right,
+        "!=": left != right,
+        "<": left < right,
+        "<=": left <= right,
+        ">": left > right,
+        ">=": left >= right,
+    }[op]
 
 
 def ours():
@@ -116,7 +123,11 @@ def many(rows):
     contestants["reading once"] = read_once(columns)
     contestants["userops, labels as texts"] = lambda: rules.assign(columns).labels
     seconds = interleaved(contestants, rounds=5)
-    print(report(f"J5 labels and reasons, {rows:,} rows x 12 columns x 10 rules ({len(CLAUSES)} clauses)", seconds))
+    print(
+        report(
+            f"J5 labels and reasons, {rows:,} rows x 12 columns x 10 rules ({len(CLAUSES)} clauses)", seconds
+        )
+    )
     print(f"  ours against reading once: {seconds['userops'] / seconds['reading once']:.2f} x")
     tracemalloc.start()
     found = rules.assign(columns)
@@ -145,7 +156,9 @@ def one(rows=1_000):
         assert contestants["json-logic"]() == contestants["userops"]()
     except ImportError:
         print("(json-logic is not installed)")
-    contestants["userops, the plain form"] = lambda: [rules._explain_plainly(record, None) for record in records]
+    contestants["userops, the plain form"] = lambda: [
+        rules._explain_plainly(record, None) for record in records
+    ]
     seconds = interleaved(contestants, rounds=7)
     print(report("J5 one member", seconds))
     print(f"  {seconds['userops'] / rows * 1e6:.2f} us for each member")
