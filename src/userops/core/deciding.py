@@ -62,7 +62,7 @@ class Decider:
         """Return what `first` does where no field is missing and none can fail; None where that is not so."""
         try:
             values = self._values(record)
-        except (KeyError, TypeError):
+        except (LookupError, TypeError, ValueError):
             # A field is absent, or this is no record: the plain form says so.
             return None
         types = tuple(map(type, values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
 from userops.segments.occurrences import occurrences, period_name, period_of, wall_clock, window
 from userops.segments.paths import deepest_any, deepest_strict
-from userops.segments.quantities import checked_number
+from userops.segments.quantities import checked_number, choice, hashable, listed
 
 Ints = NDArray[np.int64]
 _NEW: Final = ("history", "window")
@@ -92,10 +91,7 @@ def active_states(
     >>> states.resurrecting.tolist(), states.dormant.tolist()
     ([0, 0, 0, 1], [0, 0, -1, 0])
     """
-    if new not in _NEW:
-        raise InvalidValue(
-            f"new is counted from the full 'history' or from the 'window'; got {str(new)[:40]!r}"
-        )
+    choice(new, _NEW, "new")
     tz, found = zone(timezone), occurrences(events)
     bounds = window(found, period, tz, start, end)
     number = period_of(wall_clock(found.at, tz), period)
@@ -240,11 +236,10 @@ def funnel(events: Any, steps: Any, within_days: float, order: str = "strict") -
     >>> funnel(events, ["lead", "order"], 7).counts
     (1, 1)
     """
-    names = tuple(steps) if not isinstance(steps, str | bytes | Mapping) else ()
+    names = tuple(listed(steps, "steps"))
     if not names or not all(isinstance(name, str) and name for name in names):
         raise InvalidValue("steps is a list of at least one kind of event")
-    if order not in ("strict", "any"):
-        raise InvalidValue(f"order is 'strict' or 'any', not {str(order)[:40]!r}")
+    choice(order, ("strict", "any"), "order")
     days = checked_number(within_days, "within_days", 0, 1e6)
     if not days:
         raise InvalidValue("within_days must be above 0")
@@ -254,12 +249,12 @@ def funnel(events: Any, steps: Any, within_days: float, order: str = "strict") -
     rows = np.lexsort((found.at, found.member))
     kinds = found.kind.tolist() if found.kind is not None else []
     mine: list[tuple[int, str]] = []
-    owner = -1
+    owner, wanted = -1, set(names)
     for row in [*rows.tolist(), None]:
         if row is None or found.member[row] != owner:
             for step in range(deepest(mine, names, round(days * MICROS_PER_DAY))):
                 reached[step] += 1
             mine, owner = [], -1 if row is None else int(found.member[row])
-        if row is not None and kinds[row] in names:
+        if row is not None and hashable(kinds[row], "kind") in wanted:
             mine.append((int(found.at[row]), kinds[row]))
     return Funnel(names, tuple(reached), days)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from functools import partial
@@ -19,6 +19,7 @@ from userops.core.fields import checked
 from userops.core.ids import MAX_ID_BYTES, identifier, text
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
+from userops.segments.quantities import is_table, listed
 
 
 class CaseState(Enum):
@@ -220,15 +221,11 @@ def listed_cases(cases: Any) -> tuple[Case, ...]:
     >>> listed_cases([])
     ()
     """
-    if (
-        isinstance(cases, Iterable)
-        and not isinstance(cases, Mapping | np.ndarray)
-        and not hasattr(cases, "columns")
-    ):
-        found = tuple(cases)
-        wrong = next((case for case in found if not isinstance(case, Case)), None)
-        if wrong is not None:
-            raise InvalidValue(f"cases are values of Case, or columns; got a {type(wrong).__name__}")
+    if not is_table(cases):
+        found = tuple(listed(cases, "cases"))
+        wrong = [type(case).__name__ for case in found if not isinstance(case, Case)]
+        if wrong:
+            raise InvalidValue(f"cases are values of Case, or columns; got a {wrong[0]}")
     else:
         found = _cases_of_columns(taken_columns(cases))
     ids = {case.id for case in found}

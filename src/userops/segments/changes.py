@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment
+from userops.segments.quantities import hashable, listed
 
 UNCLAIMED = "unclaimed"
 #: Where a member is in one of the two labellings only.
@@ -69,7 +70,7 @@ def changes(before: Any, after: Any) -> Changes:
         first = [before.get(member, ABSENT) for member in members]
         second = [after.get(member, ABSENT) for member in members]
     else:
-        first, second = _listed(before), _listed(after)
+        first, second = _labels(before), _labels(after)
         if len(first) != len(second):
             raise InvalidValue(f"{len(first)} labels before and {len(second)} after: give the same members")
     pairs: dict[tuple[Any, Any], int] = {}
@@ -98,16 +99,16 @@ def _of_codes(before: Assignment, after: Assignment) -> Changes:
     return _matrix(pairs)
 
 
-def _listed(labels: Any) -> list[Any]:
+def _labels(labels: Any) -> list[Any]:
     if isinstance(labels, Assignment):
         return list(labels.labels.tolist())
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
-        raise InvalidValue("a labelling is a result of assign, a list of labels, or a mapping from members")
-    return list(labels)
+    return listed(labels, "a labelling")
 
 
 def _named(label: Any) -> Any:
-    return UNCLAIMED if label is None or label == () else label
+    if label is None or (isinstance(label, tuple) and not label):
+        return UNCLAIMED
+    return hashable(label, "a label")
 
 
 def _words(label: Any) -> str:

@@ -21,7 +21,7 @@ from userops.core.statistics import check_level
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.loop import Share
-from userops.segments.quantities import checked_number
+from userops.segments.quantities import checked_number, hashable, is_table, listed, mapped, tuples
 
 Floats = NDArray[np.float64]
 RUNNERS: Final = ("owner", "maker")
@@ -132,7 +132,7 @@ def activities(
     low, high = np.nanquantile(differences, [tail, 1 - tail], axis=0)
     goals = {
         kind: checked_number(goal, f"the intended share of {kind!r}", 0, 1)
-        for kind, goal in (intended or {}).items()
+        for kind, goal in mapped(intended, "intended").items()
     }
     if goals and sum(goals.values()) > 1 + 1e-9:
         raise InvalidValue("the intended shares sum to more than 1")
@@ -289,21 +289,18 @@ def tie_strength(
 
 def _attendance(attendance: Any) -> tuple[list[Any], list[Any], NDArray[np.int64]]:
     names = ("member", "activity", "at")
-    if (
-        isinstance(attendance, Mapping)
-        or hasattr(attendance, "columns")
-        or not isinstance(attendance, Iterable)
-    ):
+    if is_table(attendance):
         taken = taken_columns(attendance, names=names)
     else:
-        rows = list(attendance)
-        if not all(isinstance(row, tuple | list) and len(row) == 3 for row in rows):
-            raise InvalidValue("attendance is rows of (member, activity, at), or columns of these names")
+        rows = tuples(attendance, names, "attendance")
         taken = taken_columns({name: [row[k] for row in rows] for k, name in enumerate(names)})
     if not len(taken["at"]):
         raise InvalidValue("nobody attended anything: there are no ties")
     for name in ("member", "activity"):
+        # Ids that have an order among them.
         codes(taken[name], name)
+        for value in taken[name].tolist():
+            hashable(value, name)
     return taken["member"].tolist(), taken["activity"].tolist(), instants(taken["at"])
 
 
@@ -329,12 +326,12 @@ def circle_reach(members: Any, contacts: Mapping[Any, Iterable[Any]]) -> Any:
     """
     if isinstance(members, Mapping):
         return {circle: circle_reach(listed, contacts) for circle, listed in members.items()}
-    if isinstance(members, str) or not isinstance(members, Iterable):
-        raise InvalidValue("members is a list of ids, or a mapping from circles to such lists")
     reached: set[Any] = set()
     followers = 0
-    for member in dict.fromkeys(members):
-        mine = {contact for contact in contacts.get(member, ()) if contact != member}
+    known = mapped(contacts, "contacts")
+    for member in dict.fromkeys(hashable(member, "a member") for member in listed(members, "members")):
+        theirs = listed(known.get(member, ()), "the contacts of a member")
+        mine = {hashable(contact, "a contact") for contact in theirs} - {member}
         followers += len(mine)
         reached |= mine
     made = Reach(len(reached))

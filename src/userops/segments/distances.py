@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from userops.core.columns import columns as taken_columns
 from userops.errors import InvalidValue
+from userops.segments.quantities import checked_number, is_known, mapped
 
 Floats = NDArray[np.float64]
 
@@ -39,18 +39,13 @@ def features(columns: Any, weights: Mapping[str, Any] | None = None) -> tuple[Fe
 
 
 def _weights(taken: Mapping[str, Any], weights: Mapping[str, Any] | None) -> dict[str, float]:
-    given = dict(weights or {})
+    given = mapped(weights, "weights")
     unknown = sorted(set(given) - set(taken))
     if unknown:
         raise InvalidValue(f"weights name a column that is not there: {unknown[0]!r}")
-    for name, weight in given.items():
-        if (
-            isinstance(weight, bool | np.bool_)
-            or not isinstance(weight, Real)
-            or not 0 <= float(weight) < float("inf")
-        ):
-            raise InvalidValue(f"the weight of {name!r} must be a finite number, at least 0")
-    found = {name: float(given.get(name, 1.0)) for name in taken}
+    found = {
+        name: checked_number(given.get(name, 1.0), f"the weight of {name!r}", 0, 1e100) for name in taken
+    }
     if not any(found.values()):
         raise InvalidValue("at least one column needs a weight above 0")
     return found
@@ -65,10 +60,13 @@ def _feature(name: str, column: NDArray[Any], weight: float) -> Feature:
         ticks = data.astype("datetime64[us]").view(np.int64)
         return _number(name, (ticks - ticks[known].min(initial=0)).astype(np.float64), known, weight)
     if data.dtype == object:
-        known = known & np.fromiter((value is not None and value == value for value in data), bool, len(data))
+        known = known & np.fromiter((is_known(value) for value in data), bool, len(data))
         if all(_is_number(value) for value in data[known]):
             numbers = np.array(
-                [float(value) if ok else np.nan for value, ok in zip(data, known, strict=True)]
+                [
+                    checked_number(value, name, -1e300, 1e300) if ok else np.nan
+                    for value, ok in zip(data, known, strict=True)
+                ]
             )
             return _number(name, numbers, known, weight)
     return Feature(name, _codes(name, data, known), False, known, weight)

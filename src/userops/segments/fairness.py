@@ -19,7 +19,7 @@ from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
 from userops.segments.complaints import is_late
 from userops.segments.loop import Share
-from userops.segments.quantities import checked_number
+from userops.segments.quantities import checked_number, choice
 
 Floats = NDArray[np.float64]
 _LEAST_CASES: Final = 5
@@ -119,6 +119,8 @@ def compensation_audit(
 def _loudness(case: Case, given: Mapping[str, float] | None, heard: Mapping[str, int]) -> float:
     if given is None:
         return float(heard[case.member])
+    if not isinstance(given, Mapping):
+        raise InvalidValue("loudness maps case ids to numbers")
     if case.id not in given:
         raise InvalidValue(f"loudness lacks case {case.id!r}")
     return checked_number(given[case.id], f"loudness of {case.id!r}", -1e100, 1e100)
@@ -143,10 +145,7 @@ def service_audit(
     """
     when = instant(as_of, "as_of")
     days = checked_number(response_days, "response_days", 0, 1e6)
-    if by not in ("region", "department", "channel", "kind", "handler"):
-        raise InvalidValue(
-            f"cases are compared by region, department, channel, kind or handler, not {str(by)[:40]!r}"
-        )
+    choice(by, ("region", "department", "channel", "kind", "handler"), "by")
     known = [case for case in listed_cases(cases) if case.received_at <= when]
     decided = [
         case

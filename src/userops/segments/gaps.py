@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from userops.core import comparing
 from userops.core.logic import All, Atom, Condition, Either, Not, field_name
 from userops.errors import InvalidValue
+from userops.segments.quantities import hashable
+from userops.segments.quantities import listed as items
 
 MOST_COMBINATIONS: Final = 2**20
 
@@ -129,10 +131,10 @@ def _code(atom: Atom, value: Any) -> int:
     return int(comparing.UNKNOWN if found is None else comparing.TRUE if found else comparing.FALSE)
 
 
-def _domain_values(name: str, listed: Any) -> list[Any]:
-    if isinstance(listed, str | bytes | Mapping):
-        raise InvalidValue(f"domain: {name} takes a list of values")
-    values = [comparing.plain(value) for value in listed]
+def _domain_values(name: str, given: Any) -> list[Any]:
+    values = [
+        hashable(comparing.plain(value), f"a value of {name}") for value in items(given, f"domain: {name}")
+    ]
     if not values:
         raise InvalidValue(f"domain: {name} has no values")
     keys = [(comparing.kind_of(value), value) for value in values]

@@ -13,6 +13,7 @@ from userops.core.components import representatives
 from userops.core.ids import identifier as checked_id
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.segments.quantities import is_table, tuples
 
 
 @frozen
@@ -141,12 +142,11 @@ def _forest(pairs: list[tuple[str, str, str]]) -> Iterable[Merge]:
 
 
 def _pairs(links: Any) -> Iterable[tuple[str, str]]:
-    if isinstance(links, Mapping) or hasattr(links, "columns") or not isinstance(links, Iterable):
-        taken = taken_columns(links, names=("account", "identifier"))
-        rows: Iterable[Any] = zip(taken["account"].tolist(), taken["identifier"].tolist(), strict=True)
+    names = ("account", "identifier")
+    if is_table(links):
+        taken = taken_columns(links, names=names)
+        rows: Iterable[Any] = zip(*(taken[name].tolist() for name in names), strict=True)
     else:
-        rows = links
-    for row in rows:
-        if not isinstance(row, tuple | list) or len(row) != 2:
-            raise InvalidValue("links are pairs (account, identifier)")
-        yield checked_id(row[0], "account"), checked_id(row[1], "identifier")
+        rows = tuples(links, names, "links")
+    for account, shared in rows:
+        yield checked_id(account, "account"), checked_id(shared, "identifier")

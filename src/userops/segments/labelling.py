@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from userops.core.ids import text
 from userops.errors import InvalidValue
+from userops.segments.quantities import choice, mapped
 
 Value = TypeVar("Value")
 LANGUAGES: Final = ("en", "zh")
@@ -64,14 +65,16 @@ class Label(str):
     def __new__(cls, value: str, names: Mapping[str, str] | None = None) -> Label:
         """Name the label; `names` maps a language to the name in it."""
         made = str.__new__(cls, text(value, "a label"))
-        made._names = MappingProxyType(dict(names or {}))  # noqa: SLF001 — its own
+        made._names = MappingProxyType(mapped(names, "names"))  # noqa: SLF001 — its own
         return made
 
     def __call__(self, lang: str = "en") -> str:
         """Return the name in a language; where none is known, the English text."""
-        if lang not in LANGUAGES:
-            raise InvalidValue(f"labels are in {', '.join(LANGUAGES)}, not {str(lang)[:20]!r}")
-        return str(self) if lang == "en" else self._names.get(lang, _CHINESE.get(str(self), str(self)))
+        return (
+            str(self)
+            if choice(lang, LANGUAGES, "a language") == "en"
+            else self._names.get(lang, _CHINESE.get(str(self), str(self)))
+        )
 
     def __str__(self) -> str:
         return str.__str__(self)

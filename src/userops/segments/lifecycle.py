@@ -14,6 +14,7 @@ from userops.core.columns import columns as taken_columns
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import ByMember, Explanation, Label
+from userops.segments.quantities import is_table, listed
 from userops.segments.stages import HAPPENINGS, Happening, Journey, LifecycleRules, Stage, happening_of
 
 VERSION = "lifecycle"
@@ -242,7 +243,7 @@ def _replay(
 
 
 def _listed(events: Any, kinds: Mapping[str, str]) -> Iterable[Happening]:
-    if isinstance(events, Mapping | np.ndarray) or hasattr(events, "columns"):
+    if is_table(events):
         taken = taken_columns(events)
         absent = [name for name in ("member", "kind", "at") if name not in taken]
         if absent:
@@ -256,4 +257,4 @@ def _listed(events: Any, kinds: Mapping[str, str]) -> Iterable[Happening]:
         used = [bool(value) for value in taken["used"].tolist()] if "used" in taken else [False] * len(times)
         rows = zip(taken["member"].tolist(), taken["kind"].tolist(), times, vehicles, used, strict=True)
         return [Happening(member, kinds.get(kind, kind), *rest) for member, kind, *rest in rows]
-    return [happening_of(kinds, event) for event in events]
+    return [happening_of(kinds, event) for event in listed(events, "events")]

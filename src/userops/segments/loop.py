@@ -18,7 +18,7 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
 from userops.segments.cases import Case, listed_cases
 from userops.segments.complaints import is_late
-from userops.segments.quantities import checked_number
+from userops.segments.quantities import checked_number, choice
 
 _GROUPS: Final = ("department", "handler", "region", "channel", "kind")
 
@@ -72,9 +72,8 @@ class Survival:
         object.__setattr__(self, "finished", tuple(self.finished))
         if not self.days or len(self.days) != len(self.finished):
             raise InvalidValue("waiting times need at least one case, each finished or not")
-        waited, ended = np.asarray(self.days, dtype=np.float64), np.asarray(self.finished, dtype=bool)
-        if not np.isfinite(waited).all() or (waited < 0).any():
-            raise InvalidValue("waiting times must be finite and not negative")
+        waited = np.array([checked_number(days, "a waiting time", 0, 1e9) for days in self.days])
+        ended = np.asarray(self.finished, dtype=bool)
         times = np.unique(waited[ended])
         at_risk = len(waited) - np.searchsorted(np.sort(waited), times, "left")
         events = np.searchsorted(np.sort(waited[ended]), times, "right") - np.searchsorted(
@@ -252,8 +251,7 @@ class ClosedLoop:
 
     def by(self, name: str) -> Loops:
         """Return one loop per department, handler, region, channel or kind."""
-        if name not in _GROUPS:
-            raise InvalidValue(f"cases are grouped by {', '.join(_GROUPS)}, not by {str(name)[:40]!r}")
+        choice(name, _GROUPS, "what cases are grouped by")
         groups: dict[str, list[Case]] = {}
         for case in self.cases:
             groups.setdefault(getattr(case, name), []).append(case)

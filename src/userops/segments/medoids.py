@@ -49,7 +49,7 @@ def checked_matrix(distances: Any) -> Floats:
     """Return a distance matrix as floats, refusing what is none."""
     try:
         matrix = np.asarray(distances, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValue("distances must be a square matrix of numbers") from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise InvalidValue(f"distances must be a square matrix, not of shape {matrix.shape}")

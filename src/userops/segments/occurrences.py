@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import date, datetime, tzinfo
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from userops.core.columns import codes, column, instants
 from userops.core.columns import columns as taken_columns
 from userops.core.events import Event
 from userops.errors import InvalidValue
+from userops.segments.quantities import choice, is_table, listed
 
 Ints = NDArray[np.int64]
 #: The periods that activity is counted by.
@@ -46,22 +46,16 @@ def occurrences(events: Any, *, kinds: bool = False) -> Occurrences:
     (['ann'], 1)
     """
     names = ("member", "kind", "at") if kinds else ("member", "at")
-    if _is_table(events):
+    if is_table(events):
         table = taken_columns(events, names=names)
         found = [table[name] for name in names]
     else:
-        found = _of_rows(list(events), names)
+        found = _of_rows(listed(events, "events"), names)
     members, member = (
         codes(found[0], "member") if len(found[0]) else (np.array([], dtype=object), np.zeros(0, np.int64))
     )
     at = instants(found[-1], "at") if len(found[-1]) else np.zeros(0, np.int64)
     return Occurrences(members, member, at, found[1] if kinds else None)
-
-
-def _is_table(events: Any) -> bool:
-    if isinstance(events, np.ndarray):
-        return events.dtype.names is not None
-    return isinstance(events, Mapping) or hasattr(events, "columns") or not isinstance(events, Iterable)
 
 
 def _of_rows(rows: list[Any], names: tuple[str, ...]) -> list[NDArray[Any]]:
@@ -116,15 +110,13 @@ def period_of(wall: Ints, period: str) -> Ints:
     [1]
     """
     days = wall // MICROS_PER_DAY
-    if period == "day":
+    if choice(period, PERIODS, "period") == "day":
         return days
     if period == "week":
         # 1 January 1970 was a Thursday.
         weeks: Ints = (days + 3) // 7
         return weeks
-    if period in ("month", "year"):
-        return days.astype("datetime64[D]").astype(f"datetime64[{period[0].upper()}]").astype(np.int64)
-    raise InvalidValue(f"period is one of {', '.join(PERIODS)}, not {str(period)[:40]!r}")
+    return days.astype("datetime64[D]").astype(f"datetime64[{period[0].upper()}]").astype(np.int64)
 
 
 def first_day(number: int, period: str) -> date:
@@ -137,7 +129,10 @@ def first_day(number: int, period: str) -> date:
         days = np.array([number if period == "day" else 7 * number - 3]).astype("datetime64[D]")
     else:
         days = np.array([number]).astype(f"datetime64[{period[0].upper()}]").astype("datetime64[D]")
-    found: date = days.astype(object)[0]
+    found = days.astype(object)[0]
+    if not isinstance(found, date):
+        # Beyond the years 1 to 9999 numpy gives a number.
+        raise InvalidValue("the window reaches beyond the years 1 to 9999: give start and end")
     return found
 
 

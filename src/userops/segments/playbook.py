@@ -11,6 +11,7 @@ from userops.core.ids import identifier, text
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
+from userops.segments.quantities import choice
 
 #: Labels are not exclusive; for outreach, a problem comes before a request, and a request before a portrait.
 PRECEDENCE: Final = ("complaining", "seed", "typical")
@@ -36,10 +37,7 @@ class Action:
 
     def __attrs_post_init__(self) -> None:
         """Refuse an unknown treatment."""
-        if self.treatment not in TREATMENTS:
-            raise InvalidValue(
-                f"a treatment is one of {', '.join(TREATMENTS)}, not {str(self.treatment)[:40]!r}"
-            )
+        choice(self.treatment, TREATMENTS, "a treatment")
         object.__setattr__(self, "what", text(self.what, "what"))
 
     def label(self, lang: str = "en") -> str:
@@ -50,7 +48,7 @@ class Action:
 def _actions(given: Any) -> dict[str, Action]:
     if not isinstance(given, Mapping) or not given:
         raise InvalidValue("a playbook maps labels to actions")
-    return {identifier(str(label), "a label"): _action(action) for label, action in given.items()}
+    return {identifier(label, "a label"): _action(action) for label, action in given.items()}
 
 
 def _action(given: Any) -> Action:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import MICROS_PER_DAY, zone
 from userops.core.tables import Table
-from userops.errors import InvalidValue, MissingExtraError
+from userops.errors import MissingExtraError
 from userops.segments.occurrences import Window, occurrences, period_name, period_of, wall_clock, window
+from userops.segments.quantities import choice
 
 Ints = NDArray[np.int64]
 #: How many offsets a printed table shows.
@@ -119,8 +120,7 @@ def retention(
     [[1, 1], [1, None]]
     """
     for name, value in (("cohort", cohort), ("define", define), ("clock", clock)):
-        if value not in _POLICIES[name]:
-            raise InvalidValue(f"{name} is one of {', '.join(_POLICIES[name])}, not {str(value)[:40]!r}")
+        choice(value, _POLICIES[name], name)
     tz, found = zone(timezone), occurrences(events)
     bounds = window(found, period, tz, start, end)
     kept = found.at < bounds.end

@@ -14,7 +14,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from userops.core.amounts import bounded_decimal, whole
+from userops.core.amounts import bounded_decimal, exact, whole
 from userops.core.calendar import MICROS_PER_DAY, micros, zone
 from userops.core.columns import codes, column, instants
 from userops.core.columns import columns as taken_columns
@@ -23,6 +23,7 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment
 from userops.segments.occurrences import wall_clock
+from userops.segments.quantities import is_table, tuples
 from userops.segments.rules import Segment, SegmentSet
 
 Ints = NDArray[np.int64]
@@ -134,12 +135,10 @@ def rfm(orders: Any, as_of: datetime, timezone: str = "UTC", *, scores: int = 5)
 
 
 def _orders(orders: Any) -> tuple[NDArray[Any], Ints, NDArray[Any]]:
-    if isinstance(orders, Mapping) or hasattr(orders, "columns") or not isinstance(orders, Iterable):
+    if is_table(orders):
         found = taken_columns(orders, names=_NAMES)
     else:
-        rows = list(orders)
-        if not all(isinstance(row, tuple | list) and len(row) == 3 for row in rows):
-            raise InvalidValue("orders are rows of (member, at, amount), or columns of these names")
+        rows = tuples(orders, _NAMES, "orders")
         found = {name: column([row[k] for row in rows], name) for k, name in enumerate(_NAMES)}
     if not len(found["at"]):
         raise InvalidValue("there are no orders")
@@ -163,7 +162,7 @@ def _amounts(given: NDArray[Any]) -> NDArray[Any]:
 
 def _amount(value: Any) -> Any:
     if isinstance(value, Decimal | Fraction):
-        return bounded_decimal(value, "amount") if isinstance(value, Decimal) else value
+        return bounded_decimal(value, "amount") if isinstance(value, Decimal) else exact(value, "amount")
     if isinstance(value, float | np.floating):
         if not math.isfinite(value):
             raise InvalidValue("amounts must be finite")
@@ -228,7 +227,7 @@ def segment_map(segments: Iterable[Segment], *, scores: int = 5) -> SegmentSet:
     userops.errors.InvalidValue: the segments are not a partition: 25 combinations are unclaimed, such as [{'r': 1, 'f': 1, 'm': 1}, {'r': 1, 'f': 1, 'm': 2}, {'r': 1, 'f': 1, 'm': 3}]
     """
     listed = list(range(1, whole(scores, "scores", at_least=2, at_most=100) + 1))
-    return SegmentSet(tuple(segments), domain={"r": listed, "f": listed, "m": listed}, strict=True)
+    return SegmentSet(segments, domain={"r": listed, "f": listed, "m": listed}, strict=True)
 
 
 def standard_map() -> SegmentSet:

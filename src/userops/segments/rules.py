@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment, Outcome, codes_of_all, codes_of_first
 from userops.segments.gaps import Code, Product
 from userops.segments.labelling import LANGUAGES, Explanation, Label
+from userops.segments.quantities import choice, listed
 
 MODES: Final = ("first", "all")
 
@@ -72,8 +73,8 @@ def _version_text(value: Any) -> str:
     return text(value, "version")
 
 
-def _listed(segments: Any) -> tuple[Segment, ...]:
-    found = tuple(segments) if isinstance(segments, Iterable) and not isinstance(segments, str) else ()
+def _segments(segments: Any) -> tuple[Segment, ...]:
+    found = tuple(listed(segments, "segments"))
     if not found or not all(isinstance(segment, Segment) for segment in found):
         raise InvalidValue("a segment set takes a list of at least one Segment")
     names = [segment.name for segment in found]
@@ -100,7 +101,7 @@ class SegmentSet:
     'old'
     """
 
-    segments: tuple[Segment, ...] = field(converter=_listed)
+    segments: tuple[Segment, ...] = field(converter=_segments)
     mode: str = "first"
     domain: Mapping[str, Sequence[Any]] | None = None
     strict: bool = False
@@ -117,8 +118,7 @@ class SegmentSet:
 
     def __attrs_post_init__(self) -> None:
         """Check the set."""
-        if self.mode not in MODES:
-            raise InvalidValue(f"mode is one of {', '.join(MODES)}, not {str(self.mode)[:40]!r}")
+        choice(self.mode, MODES, "mode")
         if self.domain is not None and not isinstance(self.domain, Mapping):
             raise InvalidValue("domain maps fields to the values that occur: {'r': [1, 2, 3]}")
         put = object.__setattr__

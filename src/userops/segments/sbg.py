@@ -13,6 +13,7 @@ from attrs import frozen
 from userops.core.amounts import whole
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
+from userops.segments.quantities import listed
 
 #: Beyond this sum of the parameters members hardly differ: the likelihood is flat, and no maximum is found.
 _MOST: Final = 1e6
@@ -48,12 +49,12 @@ class SBG:
 
     def projection(self, years: int) -> Table:
         """Return survival and retention for every year up to `years`."""
-        listed = range(whole(years, "years", at_least=1, at_most=10_000) + 1)
+        each = range(whole(years, "years", at_least=1, at_most=10_000) + 1)
         return Table(
             {
-                "year": list(listed),
-                "survival": [self.survival(year) for year in listed],
-                "retention": [None if not year else self.retention(year) for year in listed],
+                "year": list(each),
+                "survival": [self.survival(year) for year in each],
+                "retention": [None if not year else self.retention(year) for year in each],
             },
             title=f"Shifted beta-geometric, α = {self.alpha:.3f}, β = {self.beta:.3f}",
             formats={"survival": ".1%", "retention": ".1%"},
@@ -112,8 +113,7 @@ def sbg(survivors: Any) -> SBG:
 
 
 def _checked(survivors: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    listed = list(survivors) if not isinstance(survivors, str | bytes) else []
-    counts = [whole(value, "survivors", at_least=0) for value in listed]
+    counts = [whole(value, "survivors", at_least=0) for value in listed(survivors, "survivors")]
     if len(counts) < 3:
         raise InvalidValue("survivors are those at the start and after at least two years")
     if any(after > before for before, after in itertools.pairwise(counts)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from userops.core.components import representatives
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import Explanation, Label, column_of, summable
-from userops.segments.quantities import checked_number
+from userops.segments.quantities import checked_number, hashable, is_known, listed, mapped, tuples
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -152,7 +152,7 @@ def seed_users(columns: Any, as_of: datetime, *, weights: Mapping[str, Any] | No
 
 
 def _weights(weights: Mapping[str, Any] | None) -> dict[str, float]:
-    given = dict.fromkeys(PARTS, 1.0) if weights is None else dict(weights)
+    given = dict.fromkeys(PARTS, 1.0) if weights is None else mapped(weights, "weights")
     unknown = sorted(set(given) - set(PARTS))
     if unknown:
         raise InvalidValue(f"weights are of {', '.join(PARTS)}; got {unknown[0]!r}")
@@ -167,7 +167,7 @@ def _gone(values: NDArray[Any]) -> Bools:
     data, gone = np.ma.getdata(values), np.ma.getmaskarray(values)
     away = np.zeros(len(data), bool)
     if data.dtype == object:
-        away = np.fromiter((v is None or v != v for v in data), bool, len(data))
+        away = np.fromiter((not is_known(v) for v in data), bool, len(data))
     elif data.dtype.kind == "f":
         away = np.isnan(data)
     found: Bools = gone | away
@@ -217,7 +217,10 @@ def _ranks(name: str, values: NDArray[Any], gone: Bools) -> Floats:
     data = np.ma.getdata(values)
     if data.dtype == object:
         data = np.array(
-            [0.0 if away else _float(name, value) for value, away in zip(data, gone, strict=True)]
+            [
+                0.0 if away else checked_number(value, name, -1e300, 1e300)
+                for value, away in zip(data, gone, strict=True)
+            ]
         )
     if data.dtype.kind not in "iuf":
         raise InvalidValue(f"{name} must be a column of numbers, not {data.dtype}")
@@ -225,15 +228,6 @@ def _ranks(name: str, values: NDArray[Any], gone: Bools) -> Floats:
     below = np.searchsorted(known, data, "left") / max(len(known), 1)
     ranks: Floats = np.where(gone, 0.0, below)
     return ranks
-
-
-def _float(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_):
-        raise InvalidValue(f"{name} must be a column of numbers, not of truths")
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidValue(f"{name} must be a column of numbers") from None
 
 
 def choose_seeds(
@@ -283,18 +277,12 @@ def choose_seeds(
 
 
 def _covers(contacts: Mapping[Any, Iterable[Any]], person: Mapping[Any, Any]) -> dict[Any, set[Any]]:
-    if not isinstance(contacts, Mapping):
-        raise InvalidValue("contacts map each member to the people they know")
     covers: dict[Any, set[Any]] = {}
-    for member, known in contacts.items():
-        if isinstance(known, str | bytes) or not isinstance(known, Iterable):
-            raise InvalidValue(f"the contacts of {member!r} must be a list of ids")
+    for member, known in mapped(contacts, "contacts").items():
         mine = person.get(member, member)
         people = covers.setdefault(mine, {mine})
-        for contact in known:
-            if not isinstance(contact, Hashable):
-                raise InvalidValue(f"the contacts of {member!r} must be ids")
-            people.add(person.get(contact, contact))
+        for contact in listed(known, "the contacts of a member"):
+            people.add(person.get(hashable(contact, "a contact"), contact))
     return covers
 
 
@@ -331,7 +319,9 @@ def verified_reach(
     """
     person = representatives(same_person)
     brought: dict[Any, set[Any]] = {}
-    for referrer, invitee in referrals:
+    for referrer, invitee in tuples(referrals, ("referrer", "invitee"), "referrals"):
+        hashable(referrer, "referrer")
+        hashable(invitee, "invitee")
         one, other = person.get(referrer, referrer), person.get(invitee, invitee)
         brought.setdefault(one, set())
         brought.setdefault(other, set())

@@ -12,10 +12,12 @@ from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import MICROS_PER_DAY, from_micros, instant, micros, shift, zone
+from userops.core.events import Event
 from userops.core.fields import checked
 from userops.core.ids import identifier, text
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
+from userops.segments.quantities import choice, hashable
 
 
 class Stage(Enum):
@@ -113,8 +115,7 @@ class Happening:
 
     def __attrs_post_init__(self) -> None:
         """Refuse unknown kinds, and sales without a vehicle."""
-        if self.kind not in HAPPENINGS:
-            raise InvalidValue(f"what happens is one of {', '.join(HAPPENINGS)}, not {str(self.kind)[:40]!r}")
+        choice(self.kind, HAPPENINGS, "what happens")
         if self.kind in ("bought", "sold") and not self.vehicle:
             raise InvalidValue(f"{self.kind}: name the vehicle")
         if not isinstance(self.used, bool):
@@ -261,10 +262,10 @@ def happening_of(kind_names: Mapping[str, str], event: Any) -> Happening:
         return event
     if isinstance(event, tuple) and 3 <= len(event) <= 4:
         member, kind, at, *vehicle = event
-        return Happening(member, kind_names.get(kind, kind), at, *vehicle)
-    data = getattr(event, "data", None)
-    if data is None:
+        return Happening(member, kind_names.get(hashable(kind, "kind"), kind), at, *vehicle)
+    if not isinstance(event, Event):
         raise InvalidValue("lifecycle events are Events, Happenings or tuples (member, kind, at[, vehicle])")
+    data = event.data
     return Happening(
         event.member,
         kind_names.get(event.kind, event.kind),

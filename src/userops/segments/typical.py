@@ -22,6 +22,7 @@ from userops.errors import InvalidValue
 from userops.segments.distances import Feature, between, features, mean_distances
 from userops.segments.labelling import Explanation, Label
 from userops.segments.medoids import medoids
+from userops.segments.quantities import checked_number, hashable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -83,9 +84,8 @@ class TypicalUsers:
 
     def coverage(self, epsilon: float) -> float:
         """Return the share of everybody within `epsilon` of the panel of their stratum."""
-        if isinstance(epsilon, bool) or not isinstance(epsilon, int | float | np.number) or not epsilon >= 0:
-            raise InvalidValue("epsilon must be a distance, at least 0")
-        return float((np.concatenate([stratum.distances for stratum in self.strata]) <= epsilon).mean())
+        near = checked_number(epsilon, "epsilon", 0, 1e100)
+        return float((np.concatenate([stratum.distances for stratum in self.strata]) <= near).mean())
 
     @property
     def differences(self) -> dict[str, float]:
@@ -227,7 +227,7 @@ def _strata(taken: dict[str, NDArray[Any]], strata: Any) -> tuple[dict[Any, Ints
         keys = given.tolist()
     places: dict[Any, list[int]] = {}
     for row, key in enumerate(keys):
-        places.setdefault(key, []).append(row)
+        places.setdefault(hashable(key, "a stratum"), []).append(row)
     ordered = sorted(
         places, key=lambda key: (str(type(key)), key) if not isinstance(key, tuple) else ("", key)
     )
