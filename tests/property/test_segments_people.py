@@ -329,6 +329,11 @@ def test_parts_sum_exactly_in_any_order(values, random):
     assert total == pytest.approx(sum(values), rel=1e-14)
 
 
+def test_plain_floats_would_break_that_law():
+    values = [0.1, 0.2, 0.3]
+    assert sum(values) != sum(reversed(values))
+
+
 def test_a_reopened_case_ages_from_its_first_receipt():
     case = Case("c", "ann", 2, T0, closed_at=T0 + 4 * DAY, reopened_at=T0 + 6 * DAY)
     load = {"age_scale_days": 7, "gamma": 1, "rho": 0.5, "half_life_days": 2}

@@ -58,7 +58,9 @@ def _feature(name: str, column: NDArray[Any], weight: float) -> Feature:
     if data.dtype.kind == "M":
         known = known & ~np.isnat(data)
         ticks = data.astype("datetime64[us]").view(np.int64)
-        return _number(name, (ticks - ticks[known].min(initial=0)).astype(np.float64), known, weight)
+        return _number(
+            name, (ticks - (ticks[known].min() if known.any() else 0)).astype(np.float64), known, weight
+        )
     if data.dtype == object:
         known = known & np.fromiter((is_known(value) for value in data), bool, len(data))
         if all(_is_number(value) for value in data[known]):

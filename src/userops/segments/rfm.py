@@ -59,6 +59,10 @@ class RFM:
         names = ("member", "frequency", "recency_days", "value", "r", "f", "m")
         return {name: getattr(self, name) for name in names}
 
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return a column by name."""
+        return self.columns[name]
+
     def segments(self, rules: SegmentSet) -> Assignment:
         """Label the members by a segment map over r, f and m."""
         return rules.assign({"r": self.r, "f": self.f, "m": self.m})
@@ -209,10 +213,14 @@ def _sum(values: list[Any]) -> Any:
 
 def _scored(values: NDArray[Any], scores: int) -> tuple[Ints, tuple[Any, ...]]:
     """Return one plus the number of thresholds that each value exceeds, and the thresholds."""
-    ordered = sorted(values.tolist())
+    ordered = sorted(values.tolist()) if values.dtype == object else np.sort(values)
     # Quantile of type 1: the least value that at least k/scores of the members do not exceed; the next
     # score begins above it.
-    cuts = tuple(ordered[max(math.ceil(len(ordered) * k / scores) - 1, 0)] for k in range(1, scores))
+    places = [max(-(-len(ordered) * k // scores) - 1, 0) for k in range(1, scores)]
+    if not isinstance(ordered, list):
+        found = 1 + np.searchsorted(ordered[places], values, "left")
+        return found, tuple(ordered[places].tolist())
+    cuts = tuple(ordered[place] for place in places)
     found = np.fromiter(
         (1 + sum(value > cut for cut in cuts) for value in values.tolist()), np.int64, len(values)
     )
