@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import zone
-from userops.core.commands import Clawback
+from userops.core.conditions import Condition
 from userops.core.events import Event, Record
-from userops.core.files import Section, load, parse, read_text
-from userops.core.ids import derived_id
+from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import reading, running
+from userops.program import comparison, offers, reading, running
 from userops.program.bounds import why_unbounded, worst_case
-from userops.program.deciding import decide_event
 from userops.program.decision import Decision
-from userops.program.returning import decide_return
+from userops.program.milestones import conversions_of
+from userops.program.rulebook import Rulebook
 from userops.program.rules import (
-    CANCELLED,
-    BenefitOffer,
     Choice,
-    Counter,
     EarnRule,
     Limit,
     RedeemRule,
-    Sink,
     check_versions,
 )
 from userops.program.state import State
+from userops.referrals import Binding, Credits, ReferralGraph, Scheme, read_referral
+from userops.tiers import Ladder, read_ladder
 
 SCHEMA = 1
 
 
 @frozen(kw_only=True)
-class Program:
+class Program(Rulebook):
     """The rules as data: what is earned and spent, from whose budget, in which tiers.
 
     >>> program = Program.load('''
@@ -62,24 +58,6 @@ class Program:
       delivery: 10,000 points
     """
 
-    name: str
-    timezone: str = "UTC"
-    currencies: Mapping[str, Currency] = field(factory=dict, hash=False)
-    funds: Mapping[str, Fund] = field(factory=dict, hash=False)
-    earn: tuple[EarnRule, ...] = ()
-    redeem: tuple[RedeemRule, ...] = ()
-    groups: Mapping[str, Choice] = field(factory=dict, hash=False)
-    sinks: Mapping[str, Sink] = field(factory=dict, hash=False)
-    counters: tuple[Counter, ...] = ()
-    benefits: tuple[BenefitOffer, ...] = ()
-    #: The tiers' ladder, and the currency whose entries it counts.
-    ladder: Any = None
-    value_currency: str | None = None
-    #: Whether the event that crosses a threshold already earns at the new tier.
-    is_new_rate: bool = False
-    #: The table it was read from.
-    table: Mapping[str, Any] = field(factory=dict, hash=False, repr=False, eq=False)
-
     @classmethod
     def load(cls, path_or_text: str | Path) -> Program:
         """Read a program from a file, or from text with a newline; one `PlanError` carries every fault."""
@@ -91,48 +69,12 @@ class Program:
         """Build a program from the table of a file."""
         return load(table, partial(_build, table=table), what="program")
 
-    @functools.cached_property
-    def tz(self) -> tzinfo:
-        """The program's time zone."""
-        return zone(self.timezone)
-
-    @functools.cached_property
-    def prefix(self) -> str:
-        """What the ids of this program's commands begin with."""
-        return derived_id(self.name)
-
-    @functools.cached_property
-    def cap_names(self) -> Mapping[str, tuple[str, ...]]:
-        """Of each rule, the names under which caps count its grants."""
-        names: dict[str, tuple[str, ...]] = {}
-        for rule in self.earn:
-            found = (rule.name, *(limit.name for limit in rule.limits))
-            names[rule.name] = tuple(dict.fromkeys(names.get(rule.name, ()) + found))
-        return names
-
-    @functools.cached_property
-    def clawbacks(self) -> Mapping[str, Clawback]:
-        """Of each rule, how a cancelled event takes its grant back."""
-        return {rule.name: rule.clawback for rule in self.earn}
-
-    @functools.cached_property
-    def limits_of_all(self) -> tuple[Limit, ...]:
-        """The caps that count the grants of the whole program, each once."""
-        limits = (limit for rule in self.earn for limit in rule.limits if limit.cap.scope == "program")
-        return tuple(dict.fromkeys(limits))
-
-    def counts(self, kind: str) -> bool:
-        """Say whether some counter counts events of a kind."""
-        return any(counter.on == kind for counter in self.counters)
-
     def decide(self, event: Event, state: State | None = None) -> Decision:
         """Return what the rules make of an event, given the member's past; posts nothing.
 
         `state=None` is a member without history.
         """
-        past = State() if state is None else state
-        is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
-        return (decide_return if is_return else decide_event)(self, event, past)
+        return running.decide(self, event, State() if state is None else state)
 
     def state(
         self,
@@ -162,12 +104,25 @@ class Program:
         return running.handle(self, event, ledger, members)
 
     def run(
-        self, events: Iterable[Event], ledger: Ledger, members: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        events: Iterable[Event],
+        ledger: Ledger,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[Decision]:
-        """Register what the program declares, then handle events by (`at`, place in the list)."""
+        """Register what the program declares, then handle events by (`at`, place in the list).
+
+        Returns the decisions in that order. `progress` is told (done, total) after each event.
+        """
         ordered = sorted(_events(events), key=lambda event: event.at)
         self.register(ledger)
-        return [self.handle(event, ledger, members) for event in ordered]
+        decisions = []
+        for event in ordered:
+            decisions.append(self.handle(event, ledger, members))
+            if progress is not None:
+                progress(len(decisions), len(ordered))
+        return decisions
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.
@@ -176,11 +131,62 @@ class Program:
         """
         return worst_case(
             self.earn,
+            self.scheme,
             self.funds,
             members=whole(members, "members", at_least=0),
             events=whole(events, "events", at_least=0),
             years=whole(years, "years", at_least=1, at_most=1_000),
         )
+
+    def diff(self, other: Program) -> tuple[str, ...]:
+        """Return what changes from this program to `other`, a sentence each; none when nothing does."""
+        return comparison.diff(self, other)
+
+    def what_if(
+        self,
+        events: Iterable[Event],
+        other: Program,
+        *,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
+        currency: str = "points",
+    ) -> comparison.WhatIf:
+        """Replay the events under both programs; return who wins and loses by `other`, by member and fund.
+
+        `conditions` name groups of members by their records (`members`), and are totalled too.
+        """
+        listed = list(_events(events))
+        before, after = Ledger.in_memory(), Ledger.in_memory()
+        self.run(listed, before, members)
+        other.run(listed, after, members)
+        return comparison.what_if(before, after, members or {}, conditions or {}, currency)
+
+    def referral_credits(self, graph: ReferralGraph, events: Iterable[Event]) -> Credits:
+        """Return who is credited for the milestones that invitees reach in these events, by `[referral]`.
+
+        A `<kind>.cancelled` of the same member and reference cancels what its milestone had earned. Posting
+        `credits.commands()` pays each once, however often the events are read again.
+        """
+        if self.scheme is None:
+            raise InvalidValue("the program has no [referral]")
+        return self.scheme.credit(
+            graph, conversions_of(self.scheme, sorted(_events(events), key=lambda e: e.at))
+        )
+
+    def parity(
+        self,
+        profile: Mapping[str, Any],
+        start: date,
+        end: date,
+        *,
+        orders_per_day: int | Mapping[date, int] = 1,
+    ) -> offers.Parity:
+        """Return the pairs of order days in `[start, end)` on which the later buyer is promised more.
+
+        `profile` is what is known of the buyer; the stacked value of the benefits in force counts. The cost
+        of making earlier orders whole takes `orders_per_day`.
+        """
+        return offers.parity(self.benefits, profile, start, end, orders_per_day)
 
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
@@ -199,6 +205,8 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     shared = reading.read_shared_caps(root)
     groups = reading.read_groups(root)
     earn = _read_earn(root, shared, funds, currencies, groups)
+    # Without [groups], a group is what its name says: exclusive, and the best pays.
+    groups = {**{rule.group: Choice.BEST for rule in earn if rule.group}, **groups}
     for rule in earn:
         if rule.fund not in funds and rule.fund == rule.currency:
             funds[rule.fund] = Fund(rule.fund, timezone=timezone)
@@ -207,6 +215,8 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     )
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
     _check_names(root, earn, redeem)
+    ladder, value_currency = _read_tiers(root, timezone, currencies, earn)
+    binding, scheme = _read_referral(root, timezone, currencies, funds)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -219,8 +229,52 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         sinks=sinks,
         counters=counters,
         benefits=benefits,
+        ladder=ladder,
+        value_currency=value_currency,
+        binding=binding,
+        scheme=scheme,
         table=Record(table),
     )
+
+
+def _read_tiers(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], earn: tuple[EarnRule, ...]
+) -> tuple[Ladder | None, str | None]:
+    """Read `[tiers]`; multipliers may name only tiers that are there."""
+    section = root.section("tiers")
+    found = None if section is None else read_ladder(section, timezone)
+    if section is None or found is None:
+        return None, None
+    ladder, currency = found
+    if currency not in currencies:
+        section.fault("currency", f"{currency!r} is not a currency{did_you_mean(currency, currencies)}")
+    names = {tier.name for tier in ladder.tiers}
+    for rule in earn:
+        for tier in sorted(set(rule.multiply_by_tier) - names):
+            root.fault(
+                "earn",
+                f"rule {rule.name!r} multiplies for {tier!r}, which is no tier{did_you_mean(tier, names)}",
+            )
+    return ladder, currency
+
+
+def _read_referral(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], funds: Mapping[str, Fund]
+) -> tuple[Binding | None, Scheme | None]:
+    """Read `[referral]`; a fund without a budget needs a cap on referrers, or nothing bounds what is paid."""
+    section = root.section("referral")
+    found = (
+        None
+        if section is None
+        else read_referral(section, timezone=timezone, funds=funds, currencies=currencies)
+    )
+    if section is None or found is None:
+        return None, None
+    scheme = found[1]
+    fund = funds.get(scheme.fund)
+    if fund is not None and fund.budget is None and not scheme.caps:
+        section.fault(None, "nothing bounds what is paid: give the fund a budget, or the scheme caps")
+    return found
 
 
 def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
@@ -250,8 +304,8 @@ def _read_earn(
         rule = reading.read_earn_rule(section, shared, funds, currencies)
         if rule is None:
             continue
-        if rule.group and rule.group not in groups:
-            section.fault("group", f"{rule.group!r} is not in [groups]")
+        if rule.group and "groups" in root and rule.group not in groups:
+            section.fault("group", f"{rule.group!r} is not in [groups]{did_you_mean(rule.group, groups)}")
         fund = funds.get(rule.fund) or Fund(rule.fund)
         why = why_unbounded(rule, fund)
         if why:
