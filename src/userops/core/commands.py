@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -56,10 +57,16 @@ class Restore:
     days: int | None = None
     ORIGINAL: ClassVar[Restore]
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse a number of days that is none."""
+        if self.days is not None:
+            days = amounts.whole(self.days, "days", at_least=1, at_most=36_525)
+            object.__setattr__(self, "days", days)
+
     @staticmethod
     def EXTENDED(days: int) -> Restore:  # noqa: N802 — reads as a policy beside ORIGINAL
         """Give points back usable for `days` more days from the reversal (never for less than they had)."""
-        return Restore(amounts.whole(days, "days", at_least=1, at_most=36_525))
+        return Restore(amounts.whole(days, "days", at_least=1))
 
 
 Restore.ORIGINAL = Restore()
@@ -276,4 +283,6 @@ class Expire(Command):
 
     @id.default
     def _id_of_instant_and_member(self) -> str:
-        return ids.derived_id("expire", str(micros(self.at)), self.member or "")
+        # A digest, because an id outlives the erasure of the member it was made for.
+        whose = "" if self.member is None else hashlib.sha256(self.member.encode()).hexdigest()
+        return ids.derived_id("expire", str(micros(self.at)), whose)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from userops.core.amounts import whole
 from userops.core.calendar import micros
 from userops.core.commands import Command
-from userops.core.ids import identifier
+from userops.core.ids import identifier, text
 from userops.errors import (
     AlreadyResolved,
     InvalidValue,
@@ -21,6 +21,7 @@ from userops.errors import (
 )
 from userops.points import auditing, chain, reports
 from userops.points.books import Books
+from userops.points.issuing import check_currency
 from userops.points.posting import post
 from userops.points.stores.memory import MemoryStore
 from userops.points.transaction import (
@@ -128,7 +129,12 @@ class Ledger:
 
         With `atomic`, all are posted or none: when one is refused the others carry `NotPosted`.
         """
-        commands = list(commands)
+        try:
+            commands = list(commands)
+        except TypeError:
+            raise InvalidValue(f"commands must be a list, not {type(commands).__name__}") from None
+        if not isinstance(atomic, bool):
+            raise InvalidValue(f"atomic must be True or False, not {type(atomic).__name__}")
         if not atomic:
             return [outcome(self.post, command) for command in commands]
         members = sorted({member for command in commands for member in members_of(command)})
@@ -142,8 +148,12 @@ class Ledger:
 
         `work` may be run again when the store asks for it, so it must only read and post.
         """
+        try:
+            named = sorted({identifier(member, "member") for member in members})
+        except TypeError:
+            raise InvalidValue(f"members must be a list of ids, not {type(members).__name__}") from None
         return self._open().transact(  # type: ignore[no-any-return]
-            sorted(set(members)), lambda books: work(Posting(books, self._generations))
+            named, lambda books: work(Posting(books, self._generations))
         )
 
     def quote(self, command: Command) -> Receipt:
@@ -159,7 +169,9 @@ class Ledger:
         """Return a member's points at an instant, as known at a place in the recording."""
         at, known_at = micros(as_of, "as_of"), _known_at(known_at)
         with self._open().reading():
-            return balance(Books(self._store), identifier(member, "member"), currency, at, known_at)
+            books = Books(self._store)
+            check_currency(books, identifier(currency, "currency"))
+            return balance(books, identifier(member, "member"), currency, at, known_at)
 
     def lots(
         self, member: str, as_of: datetime, *, known_at: int | None = None, currency: str = "points"
@@ -167,7 +179,9 @@ class Ledger:
         """Return the lots that have points at an instant, in the order in which they are spent."""
         at, known_at = micros(as_of, "as_of"), _known_at(known_at)
         with self._open().reading():
-            return lots(Books(self._store), identifier(member, "member"), currency, at, known_at)
+            books = Books(self._store)
+            check_currency(books, identifier(currency, "currency"))
+            return lots(books, identifier(member, "member"), currency, at, known_at)
 
     def entries(
         self,
@@ -186,8 +200,14 @@ class Ledger:
         """Return entries in order of recording, `[start, end)` and up to `as_of` by the time they took effect."""
         if member is None:
             self._check_settled(known_at)
+        words = {"member": member, "kind": kind, "rule": rule, "event": event, "reference": reference}
+        for name, value in words.items():
+            if value is not None:
+                identifier(value, name)
         chosen = Selection(kind, start, end, as_of, _known_at(known_at), currency)
         with self._open().reading():
+            if currency is not None:
+                check_currency(Books(self._store), identifier(currency, "currency"))
             found = self._store.entries(member, rule=rule, event=event, reference=reference)
             return tuple(entry for entry in found if chosen.takes(entry))
 
@@ -205,6 +225,7 @@ class Ledger:
         if last < first:
             raise InvalidValue("end must not lie before start")
         with self._open().reading():
+            check_currency(Books(self._store), identifier(currency, "currency"))
             entries = self._store.entries(identifier(member, "member"))
             return reports.statement(member, currency, entries, first, last, known_at=_known_at(known_at))
 
@@ -269,6 +290,7 @@ class Ledger:
         with self._open().reading():
             findings = list(auditing.audit(self._store))
             if head is not None:
+                text(head, "head")
                 at = self.settled if known_at is None else whole(known_at, "known_at", at_least=0)
                 if at > self.settled:
                     findings.append(
@@ -289,7 +311,7 @@ class Ledger:
         retry of an old command is still recognised; the id used again opens a new wallet.
         """
         wallet = self._open().wallet(identifier(member, "member"))
-        if wallet is None:
+        if wallet is None or member.startswith(chain.ERASED):
             raise InvalidValue("no such member to erase")
         holds = [hold.id for hold in wallet.holds if hold.is_live(wallet.latest)]
         if holds:

@@ -133,6 +133,7 @@ class RefusedBatch(Exception):
 def post_together(posting: Posting, commands: Sequence[Command]) -> list[Receipt | Rejected]:
     """Post a batch; when one command is refused, undo all and say of each what became of it."""
     outcomes = [outcome(posting.post, command) for command in commands]
+    fresh = {one.id for one in outcomes if isinstance(one, Receipt) and not one.replayed}
     refused = next((one for one in outcomes if isinstance(one, Rejected)), None)
     if refused is None:
         return outcomes
@@ -141,7 +142,7 @@ def post_together(posting: Posting, commands: Sequence[Command]) -> list[Receipt
     )
     innocent = NotPosted(f"another command of the batch was refused: {because!r}", because=because)
     raise RefusedBatch(
-        [one if isinstance(one, Rejected) or (one.replayed) else innocent for one in outcomes]
+        [one if isinstance(one, Rejected) or one.id not in fresh else innocent for one in outcomes]
     ) from None
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -16,6 +16,7 @@ from userops.points.values import Currency, Entry, Fund, LotState, Receipt
 from userops.points.wallet import HoldState, Wallet
 
 T = TypeVar("T")
+_ABSENT = object()
 
 
 class MemoryStore:
@@ -137,8 +138,34 @@ class MemoryStore:
                 yield entry
 
     def _commit(self, changes: Changes) -> None:
-        """Keep the changes. Nothing here can fail half-way but for the process ending."""
-        for entry in changes.entries:
+        """Keep the changes; whatever interrupts it (Ctrl-C, memory running out), all of them or none."""
+        tables: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
+            (self._wallets, changes.wallets),
+            (self._lots, changes.lots),
+            (self._holds, changes.holds),
+            (self._sweeps, changes.sweeps),
+            (self._undone, changes.undone),
+            (self._issued, {key: self._issued.get(key, 0) + n for key, n in changes.issued.items()}),
+            (self._counters, {key: self._counters.get(key, 0) + n for key, n in changes.counters.items()}),
+        ]
+        before = [{key: table.get(key, _ABSENT) for key in changed} for table, changed in tables]
+        length = len(self._entries)
+        try:
+            self._append(changes.entries)
+            for table, changed in tables:
+                table.update(changed)
+        except BaseException:
+            self._take_off(changes.entries, length)
+            for (table, _), values in zip(tables, before, strict=True):
+                for key, value in values.items():
+                    if value is _ABSENT:
+                        table.pop(key, None)
+                    else:
+                        table[key] = value
+            raise
+
+    def _append(self, entries: list[Entry]) -> None:
+        for entry in entries:
             place = len(self._entries)
             for key in _keys(entry):
                 self._index.setdefault(key, []).append(place)
@@ -146,15 +173,25 @@ class MemoryStore:
             self._entries.append(entry)
             for lot in entry.created:
                 self._lots_of.setdefault(lot.member, []).append(lot.id)
-        self._wallets.update(changes.wallets)
-        self._lots.update(changes.lots)
-        self._holds.update(changes.holds)
-        self._sweeps.update(changes.sweeps)
-        self._undone.update(changes.undone)
-        for period, points in changes.issued.items():
-            self._issued[period] = self._issued.get(period, 0) + points
-        for name, delta in changes.counters.items():
-            self._counters[name] = self._counters.get(name, 0) + delta
+
+    def _take_off(self, entries: list[Entry], length: int) -> None:
+        """Undo an append that may have stopped anywhere."""
+        del self._entries[length:]
+        for entry in entries:
+            if self._place.get(entry.id, -1) >= length:
+                del self._place[entry.id]
+            for key in _keys(entry):
+                places = self._index.get(key, [])
+                while places and places[-1] >= length:
+                    places.pop()
+                if not places:
+                    self._index.pop(key, None)
+            for lot in entry.created:
+                mine = self._lots_of.get(lot.member, [])
+                if lot.id in mine:
+                    mine.remove(lot.id)
+                if not mine:
+                    self._lots_of.pop(lot.member, None)
 
     def rename(self, member: str, erased: str, words: tuple[str, ...]) -> None:
         """Replace a member's id by its commitment, everywhere."""
