@@ -120,6 +120,15 @@ class Draft:
             unwritten -= sum(n for hold in holds for lot_id, n in hold.allocations if lot_id == lot.id)
         return max(0, min(points, unwritten))
 
+    def take_back(self, lot: str, points: int) -> None:
+        """Take out of `expired` what a back-dated hold reserves and the wallet account has no more."""
+        state = self.lot(lot)
+        missing = points - self.loose(state, points)
+        if missing:
+            self.leg(EXPIRED, -missing, lot)
+            self.leg(wallet_account(state.member), missing, lot)
+            self.keep(evolve(state, written=state.written - missing))
+
     def give_back(self, lot: str, points: int) -> None:
         """Put points back into a lot; past its expiry they expire at once."""
         state = self.lot(lot)

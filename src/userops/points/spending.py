@@ -35,9 +35,9 @@ def post_hold(books: Books, command: Hold) -> Receipt:
     """Reserve available points in the order in which a spend would take them."""
     check_spendable(books, command.currency)
     draft = Draft(books, command, command.member, command.currency)
-    draft.allocations.extend(
-        (lot.id, points) for lot, points in draft.choose(command.points, draft.spendable())
-    )
+    for lot, points in draft.choose(command.points, draft.spendable()):
+        draft.allocations.append((lot.id, points))
+        draft.take_back(lot.id, points)
     hold = HoldState(
         id=command.id,
         member=command.member,
