@@ -12,8 +12,8 @@ from fractions import Fraction
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
 from tests.property.ledger_model import Model
+
 from userops.errors import Rejected
 from userops.points import (
     Budget,
@@ -76,7 +76,8 @@ ARGUMENTS = {
     "extend": {"member": WHO, "lasts": (1, 10, 100), "back": BACK, "rule_": (None, None, "club")},
     "write_off": {"member": WHO, "points": SOME, "back": BACK},
     "note": {"member": WHO, "back": BACK},
-    "expire": {"member": (None, *WHO), "back": BACK},
+    "expire": {"member": (None, *WHO), "back": (*BACK, -2, -20, -20, -20, -20)},
+    "owe": {"member": WHO, "points": (3, 8), "fund": ("sales", "promo"), "back": BACK},
     "advance": {"steps": (1, 1, 2, 3, 8, 25, 130)},
     "again": {"which": WHICH},
     "altered": {"which": WHICH, "reason": ("another",)},
@@ -203,6 +204,14 @@ class LedgerMachine(RuleBasedStateMachine):
                 restore=restore,
             )
         )
+
+    @step
+    def owe(self, member, points, fund, back):
+        """Leave a debt: points are earned, used, and then taken back."""
+        at, id_ = self.at(back), self.name("e")
+        self.post(Earn(id=id_, member=member, points=points, fund=fund, at=at))
+        self.post(Spend(id=self.name("s"), member=member, points=points, sink="shop", at=at, funds=(fund,)))
+        self.post(Reverse(id=self.name("u"), entry=id_, at=at, clawback=Clawback.DEBT))
 
     @step
     def transfer(self, member, to, points, back, currency):
@@ -343,7 +352,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 #: How often `drive` takes each step: as often as a rule, the commands that lead somewhere more often.
 MIX = (
-    *ARGUMENTS, *["earn"] * 4, *["spend"] * 2, *["hold"] * 3, *["capture"] * 2, "release",
+    *ARGUMENTS, "expire", *["earn"] * 4, *["spend"] * 2, *["hold"] * 3, *["capture"] * 2, "release",
     *["reverse"] * 3, *["transfer"] * 2, "advance", "exchange",
 )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """A ledger as plain dictionaries: what the design page says, and nothing about speed. Writing expiries does nothing."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
-FOREVER = datetime.max.replace(tzinfo=timezone.utc)
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Refused(Exception):

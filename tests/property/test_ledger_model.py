@@ -5,7 +5,6 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-
 from tests.property.ledger_machine import ARGUMENTS, LedgerMachine, drive
 
 #: The promise of reliability.md is a number of steps, so these do not follow the profile in CI.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -16,6 +16,9 @@ from userops.core import amounts, ids
 from userops.core.calendar import instant, micros
 from userops.core.fields import Check, checked
 from userops.errors import InvalidCommand, InvalidValue, NaiveCommandTime, NaiveTimeError
+
+
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 
 def _member_of(kind: type[Any]) -> Check:
@@ -197,6 +200,11 @@ class Reverse(Command):
     points: int | None = None
     restore: Restore = Restore.ORIGINAL
     clawback: Clawback = Clawback.UNSPENT
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an extension beyond the last instant there is."""
+        if self.restore.days is not None and (_LAST_INSTANT - self.at).days < self.restore.days:
+            raise InvalidCommand("restore reaches beyond the year 9999", field="restore")
 
 
 @frozen(kw_only=True, field_transformer=_fields)

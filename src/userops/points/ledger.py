@@ -149,7 +149,7 @@ class Ledger:
         `work` may be run again when the store asks for it, so it must only read and post.
         """
         try:
-            named = sorted({identifier(member, "member") for member in members})
+            named = sorted({identifier(member, "member") for member in _listed(members)})
         except TypeError:
             raise InvalidValue(f"members must be a list of ids, not {type(members).__name__}") from None
         return self._open().transact(  # type: ignore[no-any-return]
@@ -358,6 +358,13 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _listed(members: Iterable[str]) -> Iterable[str]:
+    """Refuse one text, whose letters would be taken for ids."""
+    if isinstance(members, str | bytes):
+        raise TypeError
+    return members
 
 
 def _known_at(known_at: int | None) -> int | None:

@@ -7,12 +7,15 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from userops.core.amounts import whole
 from userops.core.calendar import instant, micros
 from userops.core.commands import Command
+from userops.core.ids import identifier
 from userops.errors import NotPosted, Rejected
 from userops.points import reports
 from userops.points.books import Books
 from userops.points.history import History
+from userops.points.issuing import check_currency
 from userops.points.posting import post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
@@ -58,11 +61,13 @@ class Posting:
 
     def balance(self, member: str, as_of: datetime, *, currency: str = "points") -> Balance:
         """Return a member's points at an instant."""
-        return balance(self._books, member, currency, micros(as_of, "as_of"), None)
+        check_currency(self._books, identifier(currency, "currency"))
+        return balance(self._books, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
 
     def lots(self, member: str, as_of: datetime, *, currency: str = "points") -> tuple[Lot, ...]:
         """Return a member's lots at an instant."""
-        return lots(self._books, member, currency, micros(as_of, "as_of"), None)
+        check_currency(self._books, identifier(currency, "currency"))
+        return lots(self._books, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
 
     def entries(
         self,
@@ -79,11 +84,12 @@ class Posting:
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""
-        return self._books.counter(name)
+        return self._books.counter(identifier(name, "name"))
 
     def count(self, name: str, delta: int, at_most: int | None = None) -> None:
         """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
-        self._books.count(name, delta, at_most)
+        limit = None if at_most is None else whole(at_most, "at_most")
+        self._books.count(identifier(name, "name"), whole(delta, "delta"), limit)
 
 
 def balance(books: Books, member: str, currency: str, at: int, known_at: int | None) -> Balance:
