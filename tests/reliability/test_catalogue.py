@@ -276,7 +276,7 @@ READS = {
     "Posting balance": (lambda g, v: g.transact([], lambda p: p.balance("u1", v)), NOT_TIMES),
     "Posting lots": (lambda g, v: g.transact([], lambda p: p.lots("u1", v)), NOT_TIMES),
     "Posting count": (lambda g, v: g.transact([], lambda p: p.count("c", v)), NOT_WHOLE),
-    "Posting counter": (lambda g, v: g.transact([], lambda p: p.counter(v)), NOT_IDS),
+    "Posting counter": (lambda g, v: g.transact([], lambda p: p.counter(v)), {**NOT_TEXTS, "empty": ""}),
 }  # fmt: skip
 #: None leaves these out.
 OPTIONAL = {

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from userops.core.amounts import whole
 from userops.core.calendar import instant, micros
 from userops.core.commands import Command
-from userops.core.ids import identifier
+from userops.core.ids import MAX_TEXT_BYTES, identifier
 from userops.errors import NotPosted, Rejected
 from userops.points import reports
 from userops.points.books import Books
@@ -84,12 +84,17 @@ class Posting:
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""
-        return self._books.counter(identifier(name, "name"))
+        return self._books.counter(_counter_name(name))
 
     def count(self, name: str, delta: int, at_most: int | None = None) -> None:
         """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
         limit = None if at_most is None else whole(at_most, "at_most")
-        self._books.count(identifier(name, "name"), whole(delta, "delta"), limit)
+        self._books.count(_counter_name(name), whole(delta, "delta"), limit)
+
+
+def _counter_name(value: str) -> str:
+    """Check a counter's name, which may hold a whole reference beside other words."""
+    return identifier(value, "name", most=MAX_TEXT_BYTES)
 
 
 def balance(books: Books, member: str, currency: str, at: int, known_at: int | None) -> Balance:
