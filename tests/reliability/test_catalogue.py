@@ -17,8 +17,24 @@ import pytest
 from userops.core.expiry import Expiry
 from userops.errors import InvalidCommand, InvalidValue, NaiveTimeError, Rejected, UseropsError
 from userops.points import (
-    Budget, Capture, Clawback, Currency, Earn, Exchange, Expire, Extend, Fund, Hold, Ledger, Note, Release, Restore,
-    Reverse, Spend, Transfer, WriteOff,
+    Budget,
+    Capture,
+    Clawback,
+    Currency,
+    Earn,
+    Exchange,
+    Expire,
+    Extend,
+    Fund,
+    Hold,
+    Ledger,
+    Note,
+    Release,
+    Restore,
+    Reverse,
+    Spend,
+    Transfer,
+    WriteOff,
 )  # fmt: skip
 
 T = datetime(2027, 1, 1, tzinfo=UTC)
@@ -67,8 +83,23 @@ NOT_TEXTS = {
     "tuple": ("u1",), "array": np.array(["u1", "u2"]), "object": object(), "datetime": T, "1 MB of Chinese": "车" * 350_000,
 }  # fmt: skip
 NOT_IDS = {**NOT_TEXTS, "empty": "", "1,025 bytes": "x" * 1_025}
-NOT_FUNDS = {"text": "sales", "empty": (), "number": 1, "with none": (None,), "with empty": ("",), "array": np.array([1]), "object": object()}
-NOT_POLICIES = {"None": None, "text": "any", "0": 0, "True": True, "array": np.array([1, 2]), "object": object()}
+NOT_FUNDS = {
+    "text": "sales",
+    "empty": (),
+    "number": 1,
+    "with none": (None,),
+    "with empty": ("",),
+    "array": np.array([1]),
+    "object": object(),
+}
+NOT_POLICIES = {
+    "None": None,
+    "text": "any",
+    "0": 0,
+    "True": True,
+    "array": np.array([1, 2]),
+    "object": object(),
+}
 
 #: Command → (its good arguments, what its own arguments refuse beside those that all commands have).
 SHARED = {
@@ -129,7 +160,9 @@ def refused(ledger, value, call, error):
         with pytest.raises(error) as caught:
             call()
     except BaseException as other:
-        other.add_note(f"the value was {type(value).__name__} {str(value)[:40] if not isinstance(value, int) else ''}")
+        other.add_note(
+            f"the value was {type(value).__name__} {str(value)[:40] if not isinstance(value, int) else ''}"
+        )
         raise
     assert time.perf_counter() - began < 1
     assert isinstance(caught.value, UseropsError)
@@ -150,7 +183,9 @@ def test_commands_refuse_the_catalogue(ledger, command, good, argument, values):
         assert isinstance(error, ValueError)
         assert isinstance(error, Rejected)
         is_naive = isinstance(value, dt.date) and not (isinstance(value, datetime) and value.tzinfo)
-        assert isinstance(error, NaiveTimeError) == (is_naive and argument in {"at", "available_at", "expires_at"})
+        assert isinstance(error, NaiveTimeError) == (
+            is_naive and argument in {"at", "available_at", "expires_at"}
+        )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
@@ -163,7 +198,9 @@ def test_the_good_arguments_are_good(ledger, command):
 
 def test_every_argument_of_every_command_is_in_the_catalogue():
     for command, (_, own) in COMMANDS.items():
-        assert {f.name for f in attrs.fields(command)} == {*SHARED, *own} | ({"funds"} if command is Spend else set())
+        assert {f.name for f in attrs.fields(command)} == {*SHARED, *own} | (
+            {"funds"} if command is Spend else set()
+        )
 
 
 GOOD_NUMBERS = [np.int64(5), np.uint64(5), np.int8(5), np.array(5), Number(5)]
@@ -189,7 +226,8 @@ def test_ids_are_kept_exactly(ledger, member):
     ledger.post(Earn(id=member, member=member, points=1, fund="sales", at=T))
     assert ledger.balance(member, T).available == 1
     assert ledger.entries(member)[0].id == member
-    assert ledger.balance("e\u0301" if member == "é" else "é", T).available == (0 if member in ("é", "e\u0301") else 0)
+    for other in {"é", "e\u0301"} - {member}:  # composed and decomposed are different ids
+        assert ledger.balance(other, T).available == 0
 
 
 def test_text_subclasses_become_plain(ledger):
@@ -201,7 +239,9 @@ def test_times_of_every_kind_are_instants():
     zone = __import__("zoneinfo").ZoneInfo
     fold = datetime(2024, 11, 3, 1, 30, tzinfo=zone("America/New_York"))
     assert Note(id="n", member="u", kind="k", at=fold).at == datetime(2024, 11, 3, 5, 30, tzinfo=UTC)
-    assert Note(id="n", member="u", kind="k", at=fold.replace(fold=1)).at == datetime(2024, 11, 3, 6, 30, tzinfo=UTC)
+    assert Note(id="n", member="u", kind="k", at=fold.replace(fold=1)).at == datetime(
+        2024, 11, 3, 6, 30, tzinfo=UTC
+    )
     gap = datetime(2024, 3, 10, 2, 30, tzinfo=zone("America/New_York"))
     assert Note(id="n", member="u", kind="k", at=gap).at == datetime(2024, 3, 10, 7, 30, tzinfo=UTC)
     summer = datetime(1988, 7, 1, tzinfo=zone("Asia/Shanghai"))
@@ -214,8 +254,8 @@ def test_the_first_and_the_last_instants_can_be_used(ledger):
     assert ledger.balance("old", first).available == 5
     assert ledger.balance("old", last).available == 0
     assert ledger.statement("old", first, last).closing == 5
+    ledger.post(Spend(id="s1", member="old", points=5, sink="shop", at=first))
     with pytest.raises(InvalidCommand):
-        ledger.post(Spend(id="s1", member="old", points=5, sink="shop", at=first))
         ledger.post(Reverse(id="r1", entry="s1", restore=Restore.EXTENDED(30), at=last))
 
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.reliability.mutants import MUTANTS
 
 import userops
-from tests.reliability.mutants import MUTANTS
 
 PACKAGE = Path(userops.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-import userops
 from tests.property.ledger_machine import drive
+
+import userops
 
 
 def main():
@@ -13,7 +14,7 @@ def main():
     for seed in range(first, first + seeds):
         try:
             drive(seed, 100)
-        except Exception as error:  # any difference counts: a wrong answer, or a broken ledger
+        except Exception as error:  # noqa: BLE001 — any difference counts: a wrong answer, or a broken ledger
             print(f"killed by seed {seed}: {type(error).__name__}")
             return
     print("survived")

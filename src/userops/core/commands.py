@@ -17,7 +17,6 @@ from userops.core.calendar import instant, micros
 from userops.core.fields import Check, checked
 from userops.errors import InvalidCommand, InvalidValue, NaiveCommandTime, NaiveTimeError
 
-
 _LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 

@@ -21,8 +21,8 @@ def post_expire(books: Books, command: Expire) -> Receipt:
         return evolve(done[1], replayed=True)
     until = micros(command.at)
     expired: list[tuple[str, int]] = []
-    for member in books.members() if command.member is None else [command.member]:
-        for at, lots in sorted(_due(books.wallet(member), until).items()):
+    for member in books.due_members(until) if command.member is None else [command.member]:
+        for at, lots in sorted(_due(books.due_wallet(member), until).items()):
             # Named by a lot, not by the member: an id outlives the erasure of a member.
             id_ = derived_id(command.id, lots[0][0].id, str(at))
             draft = Draft(
@@ -35,7 +35,7 @@ def post_expire(books: Books, command: Expire) -> Receipt:
             draft.commit()
             expired.extend(draft.expired)
         _forget_lapsed(books, member, until)
-    receipt = Receipt(command.id, books.next_sequence() - 1, (), tuple(expired))
+    receipt = Receipt(command.id, books.last_sequence(), (), tuple(expired))
     books.changes.sweeps[command.id] = (command, receipt)
     return receipt
 
@@ -71,7 +71,7 @@ def _forget_lapsed(books: Books, member: str, until: int) -> None:
 def post_extend(books: Books, command: Extend) -> Receipt:
     """Move the expiry of living lots later; an entry without a list of them, however many they are."""
     draft = Draft(books, command, command.member, command.currency)
-    for lot in extended_lots(books.wallet_lots(command.member), command):
+    for lot in extended_lots(books.wallet_lots(command.member, draft.at), command):
         back = lot.written
         draft.leg(EXPIRED, -back, lot.id)
         draft.leg(wallet_account(command.member), back, lot.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from attrs import field, frozen
@@ -11,9 +11,9 @@ from userops.core.amounts import whole
 from userops.core.calendar import instant, micros
 from userops.core.commands import Command
 from userops.core.ids import MAX_TEXT_BYTES, identifier
-from userops.errors import NotPosted, Rejected
+from userops.errors import InvalidValue, NotPosted, Rejected
 from userops.points import reports
-from userops.points.books import Books
+from userops.points.books import Books, Store
 from userops.points.history import History
 from userops.points.issuing import check_currency
 from userops.points.posting import post
@@ -90,6 +90,27 @@ class Posting:
         """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
         limit = None if at_most is None else whole(at_most, "at_most")
         self._books.count(_counter_name(name), whole(delta, "delta"), limit)
+
+
+def declared(store: Store, currency: str) -> Books:
+    """Return a store's books for reading in a currency, refusing one that was never declared."""
+    books = Books(store)
+    check_currency(books, identifier(currency, "currency"))
+    return books
+
+
+def check_ids(**given: str | None) -> None:
+    """Refuse what can be no id; what is left out may be None."""
+    for name, value in given.items():
+        if value is not None:
+            identifier(value, name)
+
+
+def listed_members(members: Iterable[str]) -> set[str]:
+    """Return the ids of a list; one text, whose letters would be taken for ids, is refused."""
+    if isinstance(members, Iterable) and not isinstance(members, str | bytes):
+        return {identifier(member, "member") for member in members}
+    raise InvalidValue(f"members must be a list of ids, not {type(members).__name__}")
 
 
 def _counter_name(value: str) -> str:
