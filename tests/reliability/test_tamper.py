@@ -128,7 +128,7 @@ def test_running_state_that_was_changed_is_found_without_a_head(kept):
 
 def test_truncation_needs_the_kept_head(kept):
     """The negative control: what was cut off cleanly is a sound, shorter ledger."""
-    ledger, head, known_at = kept
+    _, head, known_at = kept
     shorter, _ = ledger_of(COMMANDS[:5])
     assert shorter.audit() == ()
     assert [one.kind for one in shorter.audit(head=head, known_at=known_at)] == ["truncated"]
