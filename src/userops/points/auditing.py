@@ -25,7 +25,7 @@ def audit(store: Audited) -> Iterator[Finding]:
     for place, entry in enumerate(entries, start=1):
         if store.is_gapless and entry.sequence != place:
             yield Finding("sequence", entry.id, f"recorded as {entry.sequence}, found in place {place}")
-        yield from _unbalanced(entry)
+        yield from _entry_findings(entry)
     ids = [entry.id for entry in entries]
     if len(set(ids)) < len(ids):
         yield Finding("duplicate", "", "two entries have one id")
@@ -36,7 +36,10 @@ def audit(store: Audited) -> Iterator[Finding]:
     yield from _budget_findings(store, entries)
 
 
-def _unbalanced(entry: Entry) -> Iterator[Finding]:
+def _entry_findings(entry: Entry) -> Iterator[Finding]:
+    command = entry.command
+    if (entry.id, entry.at, entry.kind) != (command.id, command.at, type(command).__name__.lower()):
+        yield Finding("entry", entry.id, "its id, time or kind is not that of its command")
     totals: dict[str, int] = defaultdict(int)
     for leg in entry.legs:
         totals[leg.currency] += leg.points

@@ -30,7 +30,7 @@ def post_expire(books: Books, command: Expire) -> Receipt:
             )
             for lot, points in lots:
                 draft.currency = lot.currency
-                draft.write_expired(lot.id, points)
+                draft.write_expired(lot.id, points, points)
             draft.currency = command.currency
             draft.commit()
             expired.extend(draft.expired)
@@ -60,8 +60,10 @@ def _due(wallet: Wallet, until: int) -> dict[int, list[tuple[LotState, int]]]:
 
 
 def _forget_lapsed(books: Books, member: str, until: int) -> None:
+    """Drop the holds that nothing reads from the running state any more: before `latest` the entries tell."""
     wallet = books.wallet(member)
-    live = tuple(hold for hold in wallet.holds if hold.expires_at is None or hold.expires_at > until)
+    past = min(until, wallet.latest)
+    live = tuple(hold for hold in wallet.holds if hold.expires_at is None or hold.expires_at > past)
     if len(live) < len(wallet.holds):
         books.changes.wallets[member] = evolve(wallet, holds=live)
 

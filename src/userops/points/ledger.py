@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from userops.core.amounts import whole
 from userops.core.calendar import micros
 from userops.core.commands import Command
-from userops.core.ids import identifier
+from userops.core.ids import identifier, text
 from userops.errors import (
     AlreadyResolved,
     InvalidValue,
@@ -31,6 +31,9 @@ from userops.points.transaction import (
     RefusedBatch,
     Selection,
     balance,
+    check_ids,
+    declared,
+    listed_members,
     lots,
     members_of,
     outcome,
@@ -149,7 +152,12 @@ class Ledger:
 
         With `atomic`, all are posted or none: when one is refused the others carry `NotPosted`.
         """
-        commands = list(commands)
+        try:
+            commands = list(commands)
+        except TypeError:
+            raise InvalidValue(f"commands must be a list, not {type(commands).__name__}") from None
+        if not isinstance(atomic, bool):
+            raise InvalidValue(f"atomic must be True or False, not {type(atomic).__name__}")
         if not atomic:
             return [outcome(self.post, command) for command in commands]
         members = sorted({member for command in commands for member in members_of(command)})
@@ -169,7 +177,7 @@ class Ledger:
         self, members: Iterable[str], work: Callable[[Posting], T], commands: Sequence[Command]
     ) -> T:
         return self._open().transact(  # type: ignore[no-any-return]
-            sorted(set(members)),
+            sorted(listed_members(members)),
             lambda books: work(Posting(books, partial(self._generations, books.store))),
             commands,
         )
@@ -187,7 +195,7 @@ class Ledger:
         """Return a member's points at an instant, as known at a place in the recording."""
         at, known_at = micros(as_of, "as_of"), _known_at(known_at)
         with self._open().reading() as store:
-            return balance(Books(store), identifier(member, "member"), currency, at, known_at)
+            return balance(declared(store, currency), identifier(member, "member"), currency, at, known_at)
 
     def lots(
         self, member: str, as_of: datetime, *, known_at: int | None = None, currency: str = "points"
@@ -195,7 +203,7 @@ class Ledger:
         """Return the lots that have points at an instant, in the order in which they are spent."""
         at, known_at = micros(as_of, "as_of"), _known_at(known_at)
         with self._open().reading() as store:
-            return lots(Books(store), identifier(member, "member"), currency, at, known_at)
+            return lots(declared(store, currency), identifier(member, "member"), currency, at, known_at)
 
     def entries(
         self,
@@ -214,8 +222,11 @@ class Ledger:
         """Return entries in order of recording, `[start, end)` and up to `as_of` by the time they took effect."""
         if member is None:
             self._check_settled(known_at)
+        check_ids(member=member, kind=kind, rule=rule, event=event, reference=reference)
         chosen = Selection(kind, start, end, as_of, _known_at(known_at), currency)
         with self._open().reading() as store:
+            if currency is not None:
+                declared(store, currency)
             found = store.entries(member, rule=rule, event=event, reference=reference)
             return tuple(entry for entry in found if chosen.takes(entry))
 
@@ -233,6 +244,7 @@ class Ledger:
         if last < first:
             raise InvalidValue("end must not lie before start")
         with self._open().reading() as store:
+            declared(store, currency)
             entries = store.entries(identifier(member, "member"))
             return reports.statement(member, currency, entries, first, last, known_at=_known_at(known_at))
 
@@ -300,6 +312,8 @@ class Ledger:
 
         `head`, kept from when `known_at` was the last sequence, also shows entries that were cut off.
         """
+        if head is not None:
+            text(head, "head")
         settled = self.settled
         at = settled if known_at is None else whole(known_at, "known_at", at_least=0)
         with self._open().reading() as store:

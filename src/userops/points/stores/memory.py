@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -17,6 +17,7 @@ from userops.points.values import Currency, Entry, Finding, Fund, LotState, Rece
 from userops.points.wallet import HoldState, Wallet
 
 T = TypeVar("T")
+_ABSENT = object()
 
 
 class MemoryStore:
@@ -175,11 +176,41 @@ class MemoryStore:
                 yield entry
 
     def _commit(self, changes: Changes) -> None:
-        """Keep the changes. Nothing here can fail half-way but for the process ending."""
+        """Keep the changes; whatever interrupts it (Ctrl-C, memory running out), all of them or none."""
         for name, limit in changes.counter_limits.items():
             if self.counter(name) + changes.counters[name] > limit:
                 raise InvalidValue(f"the counter {name!r} would pass its limit of {limit:,}")
-        for entry in changes.entries:
+        tables: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
+            (self._wallets, changes.wallets),
+            (self._lots, changes.lots),
+            (self._holds, changes.holds),
+            (self._sweeps, changes.sweeps),
+            (self._undone, changes.undone),
+            (self._issued, {key: self._issued.get(key, 0) + n for key, n in changes.issued.items()}),
+            (self._counters, {key: self._counters.get(key, 0) + n for key, n in changes.counters.items()}),
+        ]
+        before = [{key: table.get(key, _ABSENT) for key in changed} for table, changed in tables]
+        length, declared = len(self._entries), len(self.declarations)
+        try:
+            self._append(changes.entries)
+            for table, changed in tables:
+                table.update(changed)
+            if changes.counters and not changes.entries:
+                # Counted beside every wallet, so it stands in the chain that belongs to none.
+                self.declarations.append((length, counted_words(changes.counters)))
+        except BaseException:
+            self._take_off(changes.entries, length)
+            del self.declarations[declared:]
+            for (table, _), values in zip(tables, before, strict=True):
+                for key, value in values.items():
+                    if value is _ABSENT:
+                        table.pop(key, None)
+                    else:
+                        table[key] = value
+            raise
+
+    def _append(self, entries: list[Entry]) -> None:
+        for entry in entries:
             place = len(self._entries)
             for key in _keys(entry):
                 self._index.setdefault(key, []).append(place)
@@ -187,18 +218,25 @@ class MemoryStore:
             self._entries.append(entry)
             for lot in entry.created:
                 self._lots_of.setdefault(lot.member, []).append(lot.id)
-        self._wallets.update(changes.wallets)
-        self._lots.update(changes.lots)
-        self._holds.update(changes.holds)
-        self._sweeps.update(changes.sweeps)
-        self._undone.update(changes.undone)
-        for period, points in changes.issued.items():
-            self._issued[period] = self._issued.get(period, 0) + points
-        if changes.counters and not changes.entries:
-            # Counted beside every wallet, so it stands in the chain that belongs to none.
-            self.declarations.append((len(self._entries), counted_words(changes.counters)))
-        for name, delta in changes.counters.items():
-            self._counters[name] = self._counters.get(name, 0) + delta
+
+    def _take_off(self, entries: list[Entry], length: int) -> None:
+        """Undo an append that may have stopped anywhere."""
+        del self._entries[length:]
+        for entry in entries:
+            if self._place.get(entry.id, -1) >= length:
+                del self._place[entry.id]
+            for key in _keys(entry):
+                places = self._index.get(key, [])
+                while places and places[-1] >= length:
+                    places.pop()
+                if not places:
+                    self._index.pop(key, None)
+            for lot in entry.created:
+                mine = self._lots_of.get(lot.member, [])
+                if lot.id in mine:
+                    mine.remove(lot.id)
+                if not mine:
+                    self._lots_of.pop(lot.member, None)
 
     def rename(self, member: str, erased_name: Callable[[Store], str]) -> str:
         """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
