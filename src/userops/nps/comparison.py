@@ -15,6 +15,7 @@ from userops.nps.charts import draw_points
 from userops.nps.constrained import Sample, statistic
 from userops.nps.intervals import Interval
 from userops.nps.scales import Scale, same_scale
+from userops.nps.values import brief
 
 
 class Scored(Protocol):
@@ -93,8 +94,8 @@ def difference(a: Scored, b: Scored, *, level: float = 0.95, method: str = "scor
     >>> round(found.z, 5), round(found.p_value, 5), found.interval[0] < 0
     (1.93375, 0.05314, True)
     """
-    if method != "score":
-        raise InvalidValue(f'method must be "score", not {str(method)[:40]!r}')
+    if not isinstance(method, str) or method != "score":
+        raise InvalidValue(f'method must be "score", not {brief(method)}')
     same_scale(_scale_of(a, "a"), _scale_of(b, "b"))
     level = check_level(level)
     counts_a, counts_b = a.counts, b.counts
