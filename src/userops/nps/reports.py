@@ -86,7 +86,8 @@ def nps_of_csv(
     if not reading.faults and not reading.scores:
         reading.faults.append(PlanFault("", f"{path} has no rows below its header"))
     if reading.faults:
-        raise PlanError("the answers cannot be used", reading.faults)
+        hint = "" if excluding else ' (invalid="exclude" sets unusable answers aside and counts them)'
+        raise PlanError(f"the answers cannot be used{hint if reading.scores else ''}", reading.faults)
     more: dict[str, Any] = {} if weight is None else {"weights": reading.weights}
     if by is not None:
         more |= {"by": reading.groups, "level": level}
