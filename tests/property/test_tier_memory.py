@@ -38,21 +38,46 @@ def check_growing(seed):
         before, after = histories[who], (*histories[who], event)
         for history, then in ((before, now), (after, now), (after, now - tick), (after, now + 7 * tick)):
             fresh = attrs.evolve(ladder)
-            assert ladder.standing(history, then, record=record) == fresh.standing(
-                history, then, record=record
-            ), seed
-            asked += 1
+            for ask in ("standing", "standing_before"):
+                found, expected = (getattr(one, ask)(history, then, record=record) for one in (ladder, fresh))
+                assert found == expected, seed
+                asked += 1
         histories[who] = after if rng.random() < 0.9 else before
     return asked
 
 
 @given(st.integers(0, 2**40))
 def test_a_growing_history_is_walked_on_as_if_anew(seed):
-    assert check_growing(seed) == 100
+    assert check_growing(seed) == 200
 
 
 CLUB = Ladder((Tier("a", at_least=0), Tier("b", at_least=20)))
 DAYS = [datetime(2027, 1, day, tzinfo=UTC) for day in range(1, 20)]
+
+
+@given(st.integers(0, 2**40))
+def test_the_standing_before_an_instant_has_its_events_but_not_its_reviews(seed):
+    rng = random.Random(seed)
+    zone, start, hours, days = rng.choice(PLACES)
+    tick = timedelta(hours=hours)
+    ladder, _, _ = draw_ladder(rng, days > 100)
+    ladder = attrs.evolve(ladder, timezone=zone)
+    history = [(start + tick * rng.randrange(300), rng.choice([10, 20, 30, 60, -10])) for _ in range(12)]
+    due = {change.at for change in ladder.timeline(history, start, start + tick * 600)}
+    for at in sorted({*due, start + tick * rng.randrange(300)}):
+        # One more event of no value lets everything that is due before `at` pass, and nothing of `at` itself.
+        before = ladder.standing_before(history, at)
+        earlier = [event for event in history if event[0] < at]
+        if not any(event[0] == at for event in history):
+            passed = ladder.standing(earlier, at - timedelta(microseconds=1))
+            assert (before.tier, before.since, before.review_at) == (
+                passed.tier,
+                passed.since,
+                passed.review_at,
+            )
+        else:
+            # The events of the instant come first: a review of the instant would see their value.
+            assert before.value == ladder.standing(history, at).value or ladder.decay is not None
 
 
 def test_equal_is_not_always_the_same():

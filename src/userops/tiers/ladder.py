@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import micros
 from userops.errors import InvalidValue
-from userops.tiers.history import Grant, History, Person, read_grants
+from userops.tiers.history import Grant, History, Person, read_event, read_grants
 from userops.tiers.memory import Memory
 from userops.tiers.overlay import effective
 from userops.tiers.rules import Rules
@@ -85,8 +85,11 @@ class Ladder(Rules):
         >>> ladder.standing_before([(start, 10)], review).tier, ladder.standing([(start, 10)], review).tier
         ('gold', None)
         """
-        until, given = micros(at), read_grants(grants)
-        walk, base = self._walk(history, record, None, until, reviewed=until - 1)
+        until, given, items = micros(at), read_grants(grants), tuple(history)
+        if any(read_event(item, self.metric)[0] == until for item in items):
+            walk, base = self._walk(items, record, None, until, reviewed=until - 1)
+        else:
+            walk, base = self._memory.walk(self, Person.of(record), items, until - 1)
         return standing_of(self, walk, base, given, until)
 
     def timeline(
