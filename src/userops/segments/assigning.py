@@ -76,7 +76,12 @@ class Assignment:
         self._columns, self._fields = columns, fields
 
     def _decoded(self, values: Sequence[Any]) -> NDArray[Any]:
-        return column_of(values, len(values)).take(self.codes)
+        table, found = column_of(values, len(values)), np.empty(len(self.codes), dtype=object)
+        # In blocks: numpy turns codes into eight-byte places before it takes.
+        for start in range(0, len(found), BLOCK):
+            part = slice(start, start + BLOCK)
+            np.take(table, self.codes[part], out=found[part], mode="clip")
+        return found
 
     @property
     def labels(self) -> NDArray[Any]:
