@@ -1,14 +1,26 @@
 """Every gate of the project. `nox` runs what CI runs; `nox -s nightly` the long hunts; `nox -s bench` the ratios."""
 
 import os
+import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2024.10.9"
-nox.options.sessions = ["lint", "types", "imports", "tests", "doctest", "examples", "docs", "package"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "imports",
+    "tests",
+    "doctest",
+    "examples",
+    "docs",
+    "package",
+    "readme",
+]
 
 HERE = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -128,6 +140,37 @@ def package(session):
     env.run("twine", "check", "--strict", *files)
     env.run("check-wheel-contents", *(path for path in files if path.endswith(".whl")))
     env.run("deptry", "src")
+
+
+@nox.session(python=False)
+def readme(session):
+    """Both commands of the README, letter by letter, from a copy of the tree and without ensurepip.
+
+    The test command ends by listing the sessions: running them here would run this one again.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tree, hidden = Path(folder) / "clone", Path(folder) / "hidden"
+        listed = session.run("git", "ls-files", "-co", "--exclude-standard", "-z", silent=True, external=True)
+        for name in listed.split("\0"):
+            if name and (HERE / name).is_file():
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(HERE / name, tree / name)
+        hidden.mkdir()
+        (hidden / "ensurepip.py").write_text(
+            "raise ImportError('hidden, as on Debian without python3-venv')\n"
+        )
+        commands = re.findall(r"<!-- command: (\w+) -->\n```sh\n(.+)\n```", (tree / "README.md").read_text())
+        if [name for name, _ in commands] != ["main", "tests"]:
+            session.error("README.md names its two commands otherwise")
+        with session.chdir(tree):
+            for name, command in commands:
+                line = command if name == "main" else f"{command} --list"
+                printed = session.run(
+                    "bash", "-c", line, external=True, silent=True, env={"PYTHONPATH": str(hidden)}
+                )
+                wanted = "P(over budget)" if name == "main" else "* readme"
+                if wanted not in printed:
+                    session.error(f"the {name} command of README.md printed no {wanted!r}:\n{printed}")
 
 
 @nox.session(python=["3.12", "3.13"], venv_backend="virtualenv", default=False)

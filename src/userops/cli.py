@@ -53,6 +53,19 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--ledger", metavar="FILE.db", help="keep the ledger in this file (default: memory)")
     replay.set_defaults(run=_replay)
 
+    score = commands.add_parser("nps", help="score the answers in a column of a CSV file, with an interval")
+    score.add_argument("file", type=Path, metavar="FILE.csv")
+    score.add_argument("--score", required=True, metavar="COLUMN")
+    score.add_argument(
+        "--by", metavar="COLUMN", help="a row per value of this column, and all pairs compared"
+    )
+    score.add_argument("--weight", metavar="COLUMN")
+    score.add_argument(
+        "--scale", choices=("0-10", "1-10", "1-5", "1-6"), default="0-10", help="default: %(default)s"
+    )
+    score.add_argument("--exclude", action="store_true", help="set invalid answers aside and count them")
+    score.set_defaults(run=_nps)
+
     simulate = commands.add_parser("simulate", help="forecast a points budget from a plan file")
     simulate.add_argument("plan", type=Path, metavar="PLAN")
     simulate.add_argument("--replications", type=_count, default=200, help="default: %(default)s")
@@ -76,7 +89,7 @@ def _check(given: argparse.Namespace) -> int:
     from userops.program import Program
 
     program = Program.load(given.program)
-    print(f"{given.program}: program {program.name!r} is sound ({program.timezone}).\n")
+    print(f"Program {program.name!r} is sound; its days turn in {program.timezone}.\n")
     rules = [
         {
             "rule": rule.name,
@@ -134,6 +147,19 @@ def _print_replay(program: Program, ledger: Ledger, decisions: list[Decision]) -
     print(f"\nAudit: {f'{len(findings)} findings' if findings else 'sound'}.")
     for finding in findings[:20]:
         print(f"  {finding.kind} {finding.where}: {finding.message}")
+
+
+def _nps(given: argparse.Namespace) -> int:
+    from userops.nps import nps_of_csv
+    from userops.nps.reports import SCALES
+
+    invalid = "exclude" if given.exclude else "raise"
+    scale = SCALES[given.scale]
+    found = nps_of_csv(
+        given.file, score=given.score, by=given.by, weight=given.weight, scale=scale, invalid=invalid
+    )
+    print(found)
+    return 0
 
 
 def _simulate(given: argparse.Namespace) -> int:

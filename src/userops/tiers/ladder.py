@@ -22,7 +22,7 @@ from userops.tiers.walk import Walk
 from userops.tiers.what_if import Distribution, Migration, assigned, distribution_of, migration_of
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(slots=False)
 class Ladder(Rules):
     """Tiers and the rules by which members reach, keep and lose them.
 
@@ -51,6 +51,29 @@ class Ladder(Rules):
         """
         until, given = micros(as_of, "as_of"), read_grants(grants)
         walk, base = self._walk(history, record, known_at, until)
+        return standing_of(self, walk, base, given, until)
+
+    def standing_before(
+        self,
+        history: Iterable[Any],
+        at: datetime,
+        *,
+        grants: Iterable[Grant] = (),
+        record: Mapping[str, Any] | None = None,
+    ) -> Standing:
+        """Return the standing that one more event at `at` meets: what is due at that very instant is still to come.
+
+        At one instant events come before reviews; the standing at `at` has the review behind it.
+
+        >>> from datetime import UTC
+        >>> from userops.tiers import Keep, Rolling, Tier
+        >>> ladder = Ladder(tiers=(Tier("gold", at_least=10),), window=Rolling(months=1), keep=Keep(months=1))
+        >>> start, review = datetime(2027, 1, 5, tzinfo=UTC), datetime(2027, 2, 5, tzinfo=UTC)
+        >>> ladder.standing_before([(start, 10)], review).tier, ladder.standing([(start, 10)], review).tier
+        ('gold', None)
+        """
+        until, given = micros(at), read_grants(grants)
+        walk, base = self._walk(history, record, None, until, reviewed=until - 1)
         return standing_of(self, walk, base, given, until)
 
     def timeline(
@@ -161,11 +184,17 @@ class Ladder(Rules):
         return migration_of(self, before, after)
 
     def _walk(
-        self, history: Iterable[Any], record: Mapping[str, Any] | None, known_at: datetime | None, until: int
+        self,
+        history: Iterable[Any],
+        record: Mapping[str, Any] | None,
+        known_at: datetime | None,
+        until: int,
+        *,
+        reviewed: int | None = None,
     ) -> tuple[Walk, int]:
         """Walk to an instant; return the walk and the tier it started at."""
         known = None if known_at is None else micros(known_at, "known_at")
         read = History.of(history, as_of=until, known_at=known, metric=self.metric)
         walk = Walk(self, Person.of(record), read.first)
         base = walk.state.tier
-        return walk.along(read, until), base
+        return walk.along(read, until, reviewed=reviewed), base

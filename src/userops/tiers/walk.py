@@ -73,11 +73,14 @@ class Walk:
         base = next((place for place in self.open if rules.tiers[place].is_met({}, rules.metric)), -1)
         self.state = State(base, self.start, held=(self.start,) * (base + 1))
 
-    def along(self, history: History, until: int) -> Walk:
-        """Walk through a whole history to an instant, and return this walk."""
+    def along(self, history: History, until: int, *, reviewed: int | None = None) -> Walk:
+        """Walk through a whole history to an instant, and return this walk.
+
+        `reviewed` is up to when reviews and graces that fall due are held, `until` when not given.
+        """
         for at, group in groupby(history.events, key=lambda event: event[0]):
             self.take(at, [(metric, value) for _, metric, value in group])
-        self.advance(until)
+        self.advance(until if reviewed is None else reviewed)
         return self
 
     # --- value ---------------------------------------------------------------------------------------------
