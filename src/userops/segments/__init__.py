@@ -20,9 +20,10 @@ from userops.segments.medoids import medoids
 from userops.segments.playbook import PRECEDENCE, Action, Playbook, outreach
 from userops.segments.retaining import Retention, retention
 from userops.segments.rfm import RFM, rfm, segment_map, standard_map
-from userops.segments.rules import Segment, SegmentSet
+from userops.segments.rules import SegmentSet
 from userops.segments.sbg import SBG, sbg
 from userops.segments.seeds import SeedUsers, choose_seeds, coverage, seed_users, verified_reach
+from userops.segments.segment import Segment
 from userops.segments.stages import Happening, LifecycleRules, Stage
 from userops.segments.typical import Stratum, TypicalUsers, typical_users
 

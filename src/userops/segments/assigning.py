@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -15,9 +15,7 @@ from userops.core.masks import BLOCK, Masks
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import Explanation, column_of
-
-if TYPE_CHECKING:
-    from userops.segments.rules import Segment
+from userops.segments.segment import Segment
 
 
 @frozen
