@@ -9,10 +9,10 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from userops.core.calendar import MICROS_PER_DAY, zone
+from userops.core.calendar import MICROS_PER_DAY, day_start, zone
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
-from userops.segments.occurrences import occurrences, period_name, period_of, wall_clock, window
+from userops.segments.occurrences import first_day, occurrences, period_name, period_of, wall_clock, window
 from userops.segments.paths import deepest_any, deepest_strict
 from userops.segments.quantities import checked_number, choice, hashable, listed
 
@@ -169,10 +169,12 @@ class Stickiness:
         return self.table()._repr_html_()
 
 
-def stickiness(events: Any, *, start: datetime, end: datetime, timezone: str = "UTC") -> Stickiness:
-    """Return DAU/MAU over [start, end), usually a month: days without anybody count as 0.
+def stickiness(
+    events: Any, *, start: datetime | None = None, end: datetime | None = None, timezone: str = "UTC"
+) -> Stickiness:
+    """Return DAU/MAU over [start, end), by default the calendar month of the last event.
 
-    A window without any active member is an error.
+    Days without anybody count as 0. A window without any active member is an error.
 
     >>> from datetime import UTC
     >>> jan = lambda day: datetime(2027, 1, day, tzinfo=UTC)
@@ -180,6 +182,9 @@ def stickiness(events: Any, *, start: datetime, end: datetime, timezone: str = "
     0.375
     """
     tz, found = zone(timezone), occurrences(events)
+    if start is None and end is None and len(found):
+        last = window(found, "month", tz, None, None).last
+        start, end = (day_start(first_day(last + k, "month"), tz) for k in range(2))
     bounds = window(found, "day", tz, start, end)
     inside = (found.at >= bounds.start) & (found.at < bounds.end)
     if not inside.any():

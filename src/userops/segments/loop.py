@@ -51,7 +51,7 @@ class ClosedLoop:
     """
 
     cases: tuple[Case, ...] = field(converter=listed_cases, repr=False)
-    as_of: datetime = field(converter=_as_of, kw_only=True)
+    as_of: datetime = field(converter=_as_of)
     response_days: float = field(default=3, kw_only=True)
     level: float = field(default=0.95, converter=check_level, kw_only=True)
 

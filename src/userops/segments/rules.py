@@ -111,6 +111,10 @@ class SegmentSet:
         if self.strict and (len(self._gaps) or self.overlaps):
             raise InvalidValue(self._complaint())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled tests do not travel: the set is built anew.
+        return (SegmentSet, (self.segments, self.mode, self.domain, self.strict, self.version))
+
     @property
     def unclaimed(self) -> tuple[Code, ...]:
         """The combinations of values that no segment claims."""
