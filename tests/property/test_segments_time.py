@@ -231,6 +231,19 @@ def test_stickiness_lies_between_one_day_and_all(rows, first, length):
     assert 1 / length - 1e-12 <= found.value <= 1
 
 
+def test_a_window_may_open_within_a_period():
+    # Active on 1 January, before the window, and in February: back again, not returning from January's window.
+    found = active_states(
+        [("a", T0), ("a", T0 + 31 * DAY)], "month", start=T0 + DAY, end=T0 + 59 * DAY, new="history"
+    )
+    assert (found.new.tolist(), found.returning.tolist(), found.resurrecting.tolist()) == (
+        [0, 0],
+        [0, 0],
+        [0, 1],
+    )
+    assert found.dormant.tolist() == [0, 0]
+
+
 def test_stickiness_is_of_the_last_month_by_default():
     events = [("a", T0), ("b", T0 + 40 * DAY), ("b", T0 + 41 * DAY)]
     assert stickiness(events).value == pytest.approx(2 / 28)

@@ -100,7 +100,10 @@ def active_states(
     seen = inside if new == "window" else found.at < bounds.end
     before = _pairs(found.member[seen], number[seen])
     period_number = counted[1]
-    first, follows = _origins(before, counted)
+    first = before[1][np.searchsorted(before[0], counted[0], "left")]
+    # Where the window opens within a period, what lies before it in that period is history, not activity.
+    counts = inside | (seen & (number < bounds.first))
+    follows = _follows(_pairs(found.member[counts], number[counts]), counted)
     size = bounds.last - bounds.first + 1
     place = period_number - bounds.first
     active = np.bincount(place, minlength=size)
@@ -122,17 +125,17 @@ def _pairs(member: Ints, number: Ints) -> tuple[Ints, Ints]:
     return member[keep], number[keep]
 
 
-def _origins(history: tuple[Ints, Ints], counted: tuple[Ints, Ints]) -> tuple[Ints, NDArray[np.bool_]]:
-    """Return each counted pair's first period in the history, and whether the period before is there."""
+def _follows(active: tuple[Ints, Ints], counted: tuple[Ints, Ints]) -> NDArray[np.bool_]:
+    """Return, for every counted (member, period), whether the period before is among the active ones."""
     if not len(counted[0]):
-        return np.zeros(0, np.int64), np.zeros(0, bool)
-    low = int(history[1].min()) - 1
-    span = int(history[1].max()) - low + 2
-    keys = history[0] * span + (history[1] - low)
-    first = history[1][np.searchsorted(history[0], counted[0], "left")]
+        return np.zeros(0, bool)
+    low = int(active[1].min()) - 1
+    span = int(active[1].max()) - low + 2
+    keys = active[0] * span + (active[1] - low)
     wanted = counted[0] * span + (counted[1] - 1 - low)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return first, keys[place] == wanted
+    follows: NDArray[np.bool_] = keys[place] == wanted
+    return follows
 
 
 @frozen(eq=False)
