@@ -7,6 +7,7 @@ by array operations; runs of narrow ones, where those would cost more than they 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -269,7 +270,7 @@ def _phases(widths: Ints) -> list[tuple[bool, int, int]]:
         return []
     turns = (np.flatnonzero(is_wide[1:] != is_wide[:-1]) + 1).tolist()
     cuts = [0, *turns, len(is_wide)]
-    return [(bool(is_wide[a]), a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(bool(is_wide[a]), a, b) for a, b in pairwise(cuts)]
 
 
 def cycle_of(parent: NDArray[Any]) -> list[int]:
