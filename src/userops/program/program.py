@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import zone
+from userops.core.conditions import Condition
 from userops.core.events import Event, Record
-from userops.core.files import Section, load, parse, read_text
+from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import reading, running
+from userops.program import comparison, offers, reading, running
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
+from userops.program.milestones import conversions_of
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     Choice,
@@ -28,6 +30,8 @@ from userops.program.rules import (
     check_versions,
 )
 from userops.program.state import State
+from userops.referrals import Binding, Credits, ReferralGraph, Scheme, read_referral
+from userops.tiers import Ladder, read_ladder
 
 SCHEMA = 1
 
@@ -127,11 +131,62 @@ class Program(Rulebook):
         """
         return worst_case(
             self.earn,
+            self.scheme,
             self.funds,
             members=whole(members, "members", at_least=0),
             events=whole(events, "events", at_least=0),
             years=whole(years, "years", at_least=1, at_most=1_000),
         )
+
+    def diff(self, other: Program) -> tuple[str, ...]:
+        """Return what changes from this program to `other`, a sentence each; none when nothing does."""
+        return comparison.diff(self, other)
+
+    def what_if(
+        self,
+        events: Iterable[Event],
+        other: Program,
+        *,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
+        currency: str = "points",
+    ) -> comparison.WhatIf:
+        """Replay the events under both programs; return who wins and loses by `other`, by member and fund.
+
+        `conditions` name groups of members by their records (`members`), and are totalled too.
+        """
+        listed = list(_events(events))
+        before, after = Ledger.in_memory(), Ledger.in_memory()
+        self.run(listed, before, members)
+        other.run(listed, after, members)
+        return comparison.what_if(before, after, members or {}, conditions or {}, currency)
+
+    def referral_credits(self, graph: ReferralGraph, events: Iterable[Event]) -> Credits:
+        """Return who is credited for the milestones that invitees reach in these events, by `[referral]`.
+
+        A `<kind>.cancelled` of the same member and reference cancels what its milestone had earned. Posting
+        `credits.commands()` pays each once, however often the events are read again.
+        """
+        if self.scheme is None:
+            raise InvalidValue("the program has no [referral]")
+        return self.scheme.credit(
+            graph, conversions_of(self.scheme, sorted(_events(events), key=lambda e: e.at))
+        )
+
+    def parity(
+        self,
+        profile: Mapping[str, Any],
+        start: date,
+        end: date,
+        *,
+        orders_per_day: int | Mapping[date, int] = 1,
+    ) -> offers.Parity:
+        """Return the pairs of order days in `[start, end)` on which the later buyer is promised more.
+
+        `profile` is what is known of the buyer; the stacked value of the benefits in force counts. The cost
+        of making earlier orders whole takes `orders_per_day`.
+        """
+        return offers.parity(self.benefits, profile, start, end, orders_per_day)
 
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
@@ -150,6 +205,8 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     shared = reading.read_shared_caps(root)
     groups = reading.read_groups(root)
     earn = _read_earn(root, shared, funds, currencies, groups)
+    # Without [groups], a group is what its name says: exclusive, and the best pays.
+    groups = {**{rule.group: Choice.BEST for rule in earn if rule.group}, **groups}
     for rule in earn:
         if rule.fund not in funds and rule.fund == rule.currency:
             funds[rule.fund] = Fund(rule.fund, timezone=timezone)
@@ -158,6 +215,8 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     )
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
     _check_names(root, earn, redeem)
+    ladder, value_currency = _read_tiers(root, timezone, currencies, earn)
+    binding, scheme = _read_referral(root, timezone, currencies, funds)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -170,8 +229,52 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         sinks=sinks,
         counters=counters,
         benefits=benefits,
+        ladder=ladder,
+        value_currency=value_currency,
+        binding=binding,
+        scheme=scheme,
         table=Record(table),
     )
+
+
+def _read_tiers(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], earn: tuple[EarnRule, ...]
+) -> tuple[Ladder | None, str | None]:
+    """Read `[tiers]`; multipliers may name only tiers that are there."""
+    section = root.section("tiers")
+    found = None if section is None else read_ladder(section, timezone)
+    if section is None or found is None:
+        return None, None
+    ladder, currency = found
+    if currency not in currencies:
+        section.fault("currency", f"{currency!r} is not a currency{did_you_mean(currency, currencies)}")
+    names = {tier.name for tier in ladder.tiers}
+    for rule in earn:
+        for tier in sorted(set(rule.multiply_by_tier) - names):
+            root.fault(
+                "earn",
+                f"rule {rule.name!r} multiplies for {tier!r}, which is no tier{did_you_mean(tier, names)}",
+            )
+    return ladder, currency
+
+
+def _read_referral(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], funds: Mapping[str, Fund]
+) -> tuple[Binding | None, Scheme | None]:
+    """Read `[referral]`; a fund without a budget needs a cap on referrers, or nothing bounds what is paid."""
+    section = root.section("referral")
+    found = (
+        None
+        if section is None
+        else read_referral(section, timezone=timezone, funds=funds, currencies=currencies)
+    )
+    if section is None or found is None:
+        return None, None
+    scheme = found[1]
+    fund = funds.get(scheme.fund)
+    if fund is not None and fund.budget is None and not scheme.caps:
+        section.fault(None, "nothing bounds what is paid: give the fund a budget, or the scheme caps")
+    return found
 
 
 def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
@@ -201,8 +304,8 @@ def _read_earn(
         rule = reading.read_earn_rule(section, shared, funds, currencies)
         if rule is None:
             continue
-        if rule.group and rule.group not in groups:
-            section.fault("group", f"{rule.group!r} is not in [groups]")
+        if rule.group and "groups" in root and rule.group not in groups:
+            section.fault("group", f"{rule.group!r} is not in [groups]{did_you_mean(rule.group, groups)}")
         fund = funds.get(rule.fund) or Fund(rule.fund)
         why = why_unbounded(rule, fund)
         if why:
