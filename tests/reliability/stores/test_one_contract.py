@@ -164,7 +164,7 @@ def compare(ledgers, seed, length):
 
 
 def test_two_databases_and_memory_agree(new_url, counted):
-    traces, length, refused = 25, 60, 0
+    traces, length, refused = 10, 60, 0
     for seed in range(traces):
         with Ledger.open(new_url(), salt=b"s") as durable, Ledger.in_memory(salt=b"s") as memory:
             refused += compare([memory, durable], seed, length)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from attrs import define, field
@@ -102,12 +102,12 @@ class _Tip:
     latest: int = -(2**63)
 
 
-def _chains(rows: _Rows, name: Callable[[str], str]) -> Iterator[Finding]:
+def _chains(rows: _Rows, name: Callable[[str], str]) -> Generator[Finding, None, list[Entry]]:
     """Make every chain again from the rows; return the entries that could be read."""
     tips: dict[int, _Tip] = {no: _Tip() for no in rows.wallets}
-    for row in rows.wallets.values():
-        if row.commitment != name(row.member):
-            yield Finding("wallet", row.member, "its commitment is not that of its member and the salt")
+    for known_as in rows.wallets.values():
+        if known_as.commitment != name(known_as.member):
+            yield Finding("wallet", known_as.member, "its commitment is not that of its member and the salt")
     entries: list[Entry] = []
     for row in rows.entries:
         finding = _link(rows, tips, row, entries)
@@ -116,10 +116,11 @@ def _chains(rows: _Rows, name: Callable[[str], str]) -> Iterator[Finding]:
     known = {row[0] for row in rows.entries}
     for sequence in sorted(set(rows.shared) - known):
         yield Finding("shared", str(sequence), "belongs to no entry")
-    for no, row in rows.wallets.items():
+    for no, kept in rows.wallets.items():
         made = tips[no]
-        if not row.length or (row.length, bytes(row.tip), row.latest) != (made.length, made.tip, made.latest):
-            yield Finding("chain", row.member, "the wallet's chain does not end where its entries lead")
+        found = (kept.length, bytes(kept.tip), kept.latest)
+        if not kept.length or found != (made.length, made.tip, made.latest):
+            yield Finding("chain", kept.member, "the wallet's chain does not end where its entries lead")
     return entries
 
 
@@ -194,14 +195,18 @@ def _counts(rows: _Rows, entries: list[Entry]) -> Iterator[Finding]:
         declared = rows.session.funds[key[0]].budget if key[0] in rows.session.funds else None
         if found.get(key) != (issued.get(key), declared.points if declared else None):
             yield Finding("budget", " ".join(key), "is not what the entries count against it")
+    yield from _counters(rows)
+
+
+def _counters(rows: _Rows) -> Iterator[Finding]:
     totals: dict[str, int] = {}
     for row in rows.entries:
-        for key, change in json.loads(row[-2]) if row[-2] else ():
-            totals[key] = totals.get(key, 0) + change
+        for name, change in json.loads(row[-2]) if row[-2] else ():
+            totals[name] = totals.get(name, 0) + change
     for _, words in rows.session.declarations:
-        for key, change in zip(words[1::2], words[2::2], strict=False) if words[0] == "counted" else ():
-            totals[key] = totals.get(key, 0) + int(change)
+        for name, text in zip(words[1::2], words[2::2], strict=False) if words[0] == "counted" else ():
+            totals[name] = totals.get(name, 0) + int(text)
     counters = dict(rows.of(counter))
-    for key in sorted(totals.keys() | counters.keys()):
-        if counters.get(key) != totals.get(key):
-            yield Finding("counter", key, "is not what was counted")
+    for name in sorted(totals.keys() | counters.keys()):
+        if counters.get(name) != totals.get(name):
+            yield Finding("counter", name, "is not what was counted")

@@ -83,6 +83,8 @@ class _Try:
     failures: int = 0
     #: A commit failed: it may have been kept all the same, and the next try will see.
     is_in_doubt: bool = False
+    #: What the doubtful commit would have kept: an entry's id, or a posted `Expire`'s.
+    doubtful: str = ""
     erased: str = ""
 
 
@@ -135,8 +137,9 @@ class SqlStore:
                     session.know_ids(ids)
                 books = Books(session)
                 result = work(books)
-                keeping[0] = bool(books.changes.entries or books.changes.sweeps or books.changes.counters)
+                keeping[0] = not _was_kept(session, trial) and _has_changes(books)
                 if keeping[0]:
+                    trial.doubtful = _first_id(books)
                     write(session, books.changes)
                     self._drop_unused(session)
             return result
@@ -235,17 +238,22 @@ class SqlStore:
         trial.counters.update(outdated.counters)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """Return a context in which all reads see one moment."""
+    def _telling(self) -> Iterator[None]:
+        """Tell of the database's faults in the library's words."""
         try:
-            with self._driver.connection() as wire, self._transaction(wire):
-                yield Session(wire, self._sql, self._driver, self._declared, self._salt)
+            yield
         except self._driver.error as fault:
             raise StoreUnavailable(f"the database failed ({type(fault).__name__})") from fault
 
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Return a context in which all reads see one moment."""
+        with self._telling(), self._driver.connection() as wire, self._transaction(wire):
+            yield Session(wire, self._sql, self._driver, self._declared, self._salt)
+
     def settled(self) -> int:
         """Return the greatest sequence below which nothing is in flight."""
-        with self._driver.connection() as wire:
+        with self._telling(), self._driver.connection() as wire:
             return self._driver.settled(wire)
 
     # -- Declarations and erasures ------------------------------------------------------------------------
@@ -300,12 +308,28 @@ class SqlStore:
 
     def doctor(self) -> tuple[str, ...]:
         """Return unsafe settings."""
-        with self._driver.connection() as wire:
+        with self._telling(), self._driver.connection() as wire:
             return tuple(self._driver.doctor(wire))
 
     def close(self) -> None:
         """Close every connection."""
         self._driver.close()
+
+
+def _has_changes(books: Books) -> bool:
+    return bool(books.changes.entries or books.changes.sweeps or books.changes.counters)
+
+
+def _first_id(books: Books) -> str:
+    ids = [*(entry.id for entry in books.changes.entries), *books.changes.sweeps]
+    return ids[0] if ids else ""
+
+
+def _was_kept(session: Session, trial: _Try) -> bool:
+    """Say whether a commit that was left in doubt did happen: then nothing is written twice."""
+    if not trial.is_in_doubt or not trial.doubtful:
+        return False
+    return session.entry(trial.doubtful) is not None or session.sweep(trial.doubtful) is not None
 
 
 def _targets(session: Session, commands: Sequence[object]) -> set[str]:

@@ -85,11 +85,25 @@ class SQLite:
                 if self._closed:
                     raise StoreUnavailable("the ledger was closed meanwhile")
                 self._connection = self._connect()
+            if self._connection.in_transaction:
+                yield from self._aside()
+                return
+            cursor = self._connection.cursor()
             try:
-                yield Wire(self._connection.cursor())
+                yield Wire(cursor)
             except BaseException:
                 self._drop_if_stuck()
                 raise
+            finally:
+                cursor.close()  # A statement interrupted half-way would keep the file open.
+
+    def _aside(self) -> Iterator[Wire]:
+        """Yield a connection of its own to a call made inside a transaction: it sees what was committed."""
+        other = self._connect()
+        try:
+            yield Wire(other.cursor())
+        finally:
+            other.close()
 
     def _drop_if_stuck(self) -> None:
         """Close a connection that a failed roll-back left inside a transaction: closing rolls back."""

@@ -34,9 +34,9 @@ class Wire:
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first value of a query, None when there is no row."""
-        self.run(statement, parameters)
-        row = self._cursor.fetchone()
-        return None if row is None else row[0]
+        # All rows are fetched: a statement left half-way would keep its snapshot, and its connection, open.
+        rows = self.rows(statement, parameters)
+        return rows[0][0] if rows else None
 
 
 class Driver(Protocol):

@@ -204,7 +204,8 @@ def renamed_sweep(row: Sequence[Any], erased: str) -> tuple[Any, ...]:
     """Return (member, content, seal, id) of a posted `Expire` whose member was erased."""
     id_, _, sequence, content, _ = row
     text, expired = json.loads(content)
-    command: Any = evolve(recording.read_command(id_, text), member=erased)
+    before: Any = recording.read_command(id_, text)
+    command = evolve(before, member=erased)
     content = _encode([recording.write_command(command), expired])
     return (erased, content, seal(id_, sequence, content), id_)
 
