@@ -150,7 +150,8 @@ def read(id_: str, sequence: int, members: tuple[str, ...], text: str) -> Entry:
     def account(value: Any) -> str:
         if isinstance(value, str):
             return value
-        return _ACCOUNTS[0] + members[value] if value >= 0 else _ACCOUNTS[1] + members[-1 - value]
+        place: int = value
+        return _ACCOUNTS[0] + members[place] if place >= 0 else _ACCOUNTS[1] + members[-1 - place]
 
     return Entry(
         id=id_,

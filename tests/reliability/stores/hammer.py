@@ -34,7 +34,9 @@ def read_before_locking():
         if not session.driver.locks_rows:
             session.wire.run("BEGIN IMMEDIATE")
             last = session.wire.value(session.sql.last_sequence) or 0
-            changes.entries = [attrs.evolve(one, sequence=last + n) for n, one in enumerate(changes.entries, 1)]
+            changes.entries = [
+                attrs.evolve(one, sequence=last + n) for n, one in enumerate(changes.entries, 1)
+            ]
         whole(session, changes)
 
     def end(self, wire, *, keep):
@@ -65,7 +67,9 @@ def draw(rng, worker, number, at, mine):
     if kind == "spend":
         return Spend(member=member, points=points, sink="shop", **shared)
     if kind == "hold" or not mine:
-        return Hold(member=member, points=points, expires_at=rng.choice([None, at + timedelta(hours=1)]), **shared)
+        return Hold(
+            member=member, points=points, expires_at=rng.choice([None, at + timedelta(hours=1)]), **shared
+        )
     if kind == "capture":
         return Capture(hold=rng.choice(mine), sink="shop", **shared)
     if kind == "release":
@@ -107,7 +111,8 @@ def main(url, processes, attempts, broken=""):
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(processes), context.Queue()
     workers = [
-        context.Process(target=work, args=(url, one, attempts // processes, barrier, results)) for one in range(processes)
+        context.Process(target=work, args=(url, one, attempts // processes, barrier, results))
+        for one in range(processes)
     ]
     for one in workers:
         one.start()

@@ -32,7 +32,9 @@ def write(url, first, pipe, early):
             one = command(number)
             os.write(pipe, b"t%d\n" % number)
             if early:
-                ledger.transact([one.member], lambda posting: (posting.post(one), os.write(pipe, b"a%d\n" % number)))
+                ledger.transact(
+                    [one.member], lambda posting: (posting.post(one), os.write(pipe, b"a%d\n" % number))
+                )
             else:
                 ledger.post(one)
                 os.write(pipe, b"a%d\n" % number)

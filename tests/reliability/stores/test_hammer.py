@@ -34,7 +34,13 @@ def run(url, attempts, counted):
         findings = ledger.audit()
         entries = len(ledger.entries())
         settled = ledger.settled
-    counted(attempts=attempts, posted=outcomes["posted"], entries=entries, findings=len(findings), unhandled=unhandled)
+    counted(
+        attempts=attempts,
+        posted=outcomes["posted"],
+        entries=entries,
+        findings=len(findings),
+        unhandled=unhandled,
+    )
     assert not unhandled, outcomes
     assert findings == ()
     assert sum(outcomes.values()) == attempts

@@ -12,8 +12,24 @@ from hypothesis import strategies as st
 
 from userops.errors import Rejected, UseropsError
 from userops.points import (
-    Budget, Capture, Clawback, Currency, Earn, Exchange, Expire, Extend, Fund, Hold, Ledger, Note, Release,
-    Restore, Reverse, Spend, Transfer, WriteOff,
+    Budget,
+    Capture,
+    Clawback,
+    Currency,
+    Earn,
+    Exchange,
+    Expire,
+    Extend,
+    Fund,
+    Hold,
+    Ledger,
+    Note,
+    Release,
+    Restore,
+    Reverse,
+    Spend,
+    Transfer,
+    WriteOff,
 )  # fmt: skip
 from userops.points.stores import sql
 

@@ -10,7 +10,18 @@ import pytest
 
 from userops.errors import IncompatibleLedger
 from userops.points import (
-    Budget, Capture, Clawback, Earn, Expire, Fund, Hold, Ledger, Note, Reverse, Spend, Transfer,
+    Budget,
+    Capture,
+    Clawback,
+    Earn,
+    Expire,
+    Fund,
+    Hold,
+    Ledger,
+    Note,
+    Reverse,
+    Spend,
+    Transfer,
 )  # fmt: skip
 from userops.points.stores import checking
 

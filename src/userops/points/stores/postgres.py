@@ -70,7 +70,7 @@ class PostgreSQL:
         try:
             with self.connection():
                 pass
-        except SQLAlchemyError as fault:
+        except (SQLAlchemyError, self.error) as fault:
             self.close()
             raise StoreUnavailable(f"the database cannot be reached ({type(fault).__name__})") from None
 
@@ -79,7 +79,7 @@ class PostgreSQL:
         """Return a pooled connection; one on which a transaction was left open is dropped."""
         try:
             pooled = self._engine.raw_connection()
-        except SQLAlchemyError as fault:
+        except (SQLAlchemyError, self.error) as fault:
             raise self._bare(fault) from None
         driver: Any = pooled.driver_connection
         try:
@@ -94,7 +94,7 @@ class PostgreSQL:
                 pooled.invalidate()
             pooled.close()
 
-    def _bare(self, fault: SQLAlchemyError) -> Exception:
+    def _bare(self, fault: Exception) -> Exception:
         """Return the driver's kind of error, without the words that may tell of the URL."""
         kind = getattr(fault, "orig", None)
         return self.error(f"no connection ({type(kind or fault).__name__})")

@@ -56,19 +56,18 @@ class SQLite:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-        except BaseException:
+        except BaseException as fault:
             connection.close()
+            if isinstance(fault, sqlite3.DatabaseError) and "not a database" in str(fault):
+                raise IncompatibleLedger(
+                    "the file is not a SQLite database; give the path of a ledger"
+                ) from None
             raise
         return connection
 
     def check(self, wire: Wire) -> None:
         """Refuse a file that holds anything but a ledger, and a disk that cannot keep one safely."""
-        try:
-            tables = [row[0] for row in wire.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        except sqlite3.DatabaseError as fault:
-            if "not a database" not in str(fault):
-                raise
-            raise IncompatibleLedger("the file is not a SQLite database; give the path of a ledger") from None
+        tables = [row[0] for row in wire.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
         marked = wire.value("PRAGMA application_id")
         if tables and (marked != APPLICATION_ID or "ledger_meta" not in tables):
             raise IncompatibleLedger(

@@ -15,7 +15,7 @@ from userops.points.stores.schema import NEVER
 from userops.points.stores.session import Session, WalletRow
 from userops.points.stores.statements import Statements
 from userops.points.stores.wire import Wire
-from userops.points.values import Entry, LotState
+from userops.points.values import LotState
 from userops.points.wallet import HoldState
 
 #: A counter without a limit has this one.
