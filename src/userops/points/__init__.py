@@ -20,6 +20,7 @@ from userops.core.commands import (
     WriteOff,
 )
 from userops.points.ledger import Ledger
+from userops.points.replaying import Replayed, read_events, replay
 from userops.points.transaction import Posting
 from userops.points.values import (
     Balance,
@@ -62,10 +63,13 @@ __all__ = [
     "Posting",
     "Receipt",
     "Release",
+    "Replayed",
     "Restore",
     "Reverse",
     "Spend",
     "Statement",
     "Transfer",
     "WriteOff",
+    "read_events",
+    "replay",
 ]
