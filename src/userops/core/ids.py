@@ -55,3 +55,19 @@ def derived_id(*parts: str) -> str:
     '4:club3:e:14:shop'
     """
     return "".join(f"{len(part)}:{part}" for part in parts)
+
+
+def split_id(derived: str) -> tuple[str, ...]:
+    """Return the parts that `derived_id` joined.
+
+    >>> split_id("4:club3:e:14:shop")
+    ('club', 'e:1', 'shop')
+    """
+    parts, rest = [], derived
+    while rest:
+        size, colon, rest = rest.partition(":")
+        if not (colon and size.isascii() and size.isdigit() and int(size) <= len(rest)):
+            raise InvalidValue("an id that was not made from parts")
+        parts.append(rest[: int(size)])
+        rest = rest[int(size) :]
+    return tuple(parts)

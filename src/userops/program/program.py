@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from userops.core.amounts import whole
-from userops.core.calendar import instant, zone
-from userops.core.commands import Clawback
+from userops.core.calendar import zone
+from userops.core.conditions import Condition
 from userops.core.events import Event, Record
 from userops.core.files import Section, load, parse, read_text
-from userops.core.ids import derived_id
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import reading, running
+from userops.program import comparison, offers, reading, running
 from userops.program.bounds import why_unbounded, worst_case
-from userops.program.deciding import decide_event
 from userops.program.decision import Decision
-from userops.program.returning import decide_return
+from userops.program.rulebook import Rulebook
 from userops.program.rules import (
-    CANCELLED,
-    BenefitOffer,
     Choice,
-    Counter,
     EarnRule,
     Limit,
     RedeemRule,
-    Sink,
     check_versions,
 )
 from userops.program.state import State
@@ -40,7 +34,7 @@ SCHEMA = 1
 
 
 @frozen(kw_only=True)
-class Program:
+class Program(Rulebook):
     """The rules as data: what is earned and spent, from whose budget, in which tiers.
 
     >>> program = Program.load('''
@@ -61,24 +55,6 @@ class Program:
       delivery: 10,000 points
     """
 
-    name: str
-    timezone: str = "UTC"
-    currencies: Mapping[str, Currency] = field(factory=dict, hash=False)
-    funds: Mapping[str, Fund] = field(factory=dict, hash=False)
-    earn: tuple[EarnRule, ...] = ()
-    redeem: tuple[RedeemRule, ...] = ()
-    groups: Mapping[str, Choice] = field(factory=dict, hash=False)
-    sinks: Mapping[str, Sink] = field(factory=dict, hash=False)
-    counters: tuple[Counter, ...] = ()
-    benefits: tuple[BenefitOffer, ...] = ()
-    #: The tiers' ladder, and the currency whose entries it counts.
-    ladder: Any = None
-    value_currency: str | None = None
-    #: Whether the event that crosses a threshold already earns at the new tier.
-    is_new_rate: bool = False
-    #: The table it was read from.
-    table: Mapping[str, Any] = field(factory=dict, hash=False, repr=False, eq=False)
-
     @classmethod
     def load(cls, path_or_text: str | Path) -> Program:
         """Read a program from a file, or from text with a newline; one `PlanError` carries every fault."""
@@ -90,38 +66,12 @@ class Program:
         """Build a program from the table of a file."""
         return load(table, partial(_build, table=table), what="program")
 
-    @property
-    def tz(self) -> tzinfo:
-        """The program's time zone."""
-        return zone(self.timezone)
-
-    @property
-    def prefix(self) -> str:
-        """What the ids of this program's commands begin with."""
-        return derived_id(self.name)
-
-    @property
-    def cap_names(self) -> Mapping[str, tuple[str, ...]]:
-        """Of each rule, the names under which caps count its grants."""
-        names: dict[str, tuple[str, ...]] = {}
-        for rule in self.earn:
-            found = (rule.name, *(limit.name for limit in rule.limits))
-            names[rule.name] = tuple(dict.fromkeys(names.get(rule.name, ()) + found))
-        return names
-
-    @property
-    def clawbacks(self) -> Mapping[str, Clawback]:
-        """Of each rule, how a cancelled event takes its grant back."""
-        return {rule.name: rule.clawback for rule in self.earn}
-
     def decide(self, event: Event, state: State | None = None) -> Decision:
         """Return what the rules make of an event, given the member's past; posts nothing.
 
         `state=None` is a member without history.
         """
-        past = State() if state is None else state
-        is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
-        return (decide_return if is_return else decide_event)(self, event, past)
+        return running.decide(self, event, State() if state is None else state)
 
     def state(
         self,
@@ -131,8 +81,7 @@ class Program:
         members: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> State:
         """Return a member's past as the rules see it, from the ledger's entries."""
-        instant(at)
-        return ledger.transact([member], lambda posting: running.read(self, posting, member, at, "", members))
+        return running.state_of(self, ledger, member, at, members)
 
     def register(self, ledger: Ledger) -> None:
         """Declare the program's currencies and funds in a ledger; what is declared already must be equal."""
@@ -152,12 +101,25 @@ class Program:
         return running.handle(self, event, ledger, members)
 
     def run(
-        self, events: Iterable[Event], ledger: Ledger, members: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        events: Iterable[Event],
+        ledger: Ledger,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[Decision]:
-        """Register what the program declares, then handle events by (`at`, place in the list)."""
-        self.register(ledger)
+        """Register what the program declares, then handle events by (`at`, place in the list).
+
+        Returns the decisions in that order. `progress` is told (done, total) after each event.
+        """
         ordered = sorted(_events(events), key=lambda event: event.at)
-        return [self.handle(event, ledger, members) for event in ordered]
+        self.register(ledger)
+        decisions = []
+        for event in ordered:
+            decisions.append(self.handle(event, ledger, members))
+            if progress is not None:
+                progress(len(decisions), len(ordered))
+        return decisions
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.
@@ -172,6 +134,44 @@ class Program:
             years=whole(years, "years", at_least=1, at_most=1_000),
         )
 
+    def diff(self, other: Program) -> tuple[str, ...]:
+        """Return what changes from this program to `other`, a sentence each; none when nothing does."""
+        return comparison.diff(self, other)
+
+    def what_if(
+        self,
+        events: Iterable[Event],
+        other: Program,
+        *,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
+        currency: str = "points",
+    ) -> comparison.WhatIf:
+        """Replay the events under both programs; return who wins and loses by `other`, by member and fund.
+
+        `conditions` name groups of members by their records (`members`), and are totalled too.
+        """
+        listed = list(_events(events))
+        before, after = Ledger.in_memory(), Ledger.in_memory()
+        self.run(listed, before, members)
+        other.run(listed, after, members)
+        return comparison.what_if(before, after, members or {}, conditions or {}, currency)
+
+    def parity(
+        self,
+        profile: Mapping[str, Any],
+        start: date,
+        end: date,
+        *,
+        orders_per_day: int | Mapping[date, int] = 1,
+    ) -> offers.Parity:
+        """Return the pairs of order days in `[start, end)` on which the later buyer is promised more.
+
+        `profile` is what is known of the buyer; the stacked value of the benefits in force counts. The cost
+        of making earlier orders whole takes `orders_per_day`.
+        """
+        return offers.parity(self.benefits, profile, start, end, orders_per_day)
+
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
     for event in events:
@@ -181,7 +181,7 @@ def _events(events: Iterable[Event]) -> Iterable[Event]:
 
 
 def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
-    root.choice_of_number("schema", SCHEMA)
+    root.value("schema", _known_schema, SCHEMA)
     name = root.value("name", reading.name_of)
     timezone = root.value("timezone", lambda value: (zone(value), str(value))[1], "UTC")
     currencies = reading.read_currencies(root)
@@ -192,8 +192,11 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     for rule in earn:
         if rule.fund not in funds and rule.fund == rule.currency:
             funds[rule.fund] = Fund(rule.fund, timezone=timezone)
-    redeem = tuple(rule for s in root.sections("redeem") if (rule := reading.read_redeem_rule(s, currencies)))
+    redeem = tuple(
+        found for s in root.sections("redeem") if (found := reading.read_redeem_rule(s, currencies))
+    )
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
+    _check_names(root, earn, redeem)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -208,6 +211,21 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         benefits=benefits,
         table=Record(table),
     )
+
+
+def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
+    """Refuse a redemption rule named like another rule: the ids of commands are made from rule names."""
+    seen = {rule.name for rule in earn}
+    for rule in redeem:
+        if rule.name in seen:
+            root.fault("redeem", f"{rule.name!r} names another rule already")
+        seen.add(rule.name)
+
+
+def _known_schema(value: Any) -> int:
+    if value != SCHEMA or isinstance(value, bool):
+        raise InvalidValue(f"this version reads schema {SCHEMA}")
+    return SCHEMA
 
 
 def _read_earn(
@@ -227,7 +245,7 @@ def _read_earn(
         fund = funds.get(rule.fund) or Fund(rule.fund)
         why = why_unbounded(rule, fund)
         if why:
-            section.fault(None, f"{why}, or say unbounded = \"accepted\"")
+            section.fault(None, f'{why}, or say unbounded = "accepted"')
         rules.append(rule)
     root.build(lambda: check_versions(tuple(rules)))
     return tuple(rules)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from userops.core.commands import Clawback, Command, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id
 from userops.program.deciding import Deciding, note_of
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED
 from userops.program.state import Given, State, returns_of
 
-if TYPE_CHECKING:
-    from userops.program.program import Program
 
-
-def decide_return(program: Program, event: Event, state: State) -> Decision:
+def decide_return(program: Rulebook, event: Event, state: State) -> Decision:
     """Take back what the reference of a `<kind>.cancelled` event gave; no rule is evaluated anew.
 
     Without an amount everything left goes. With one, what stays of each rule's grant is
@@ -33,7 +30,7 @@ def decide_return(program: Program, event: Event, state: State) -> Decision:
         return Decision(event=event, outcomes=(outcome,))
     by_rule: dict[str, list[Given]] = {}
     for one in found:
-        by_rule.setdefault(one.rule or kind, []).append(one)
+        by_rule.setdefault(one.rule, []).append(one)
     outcomes = [_take_back(deciding, rule, grants, before, after) for rule, grants in by_rule.items()]
     return Decision(event=event, outcomes=tuple(outcomes), notes=(note_of(deciding),))
 
@@ -64,11 +61,16 @@ def _shown(value: Fraction) -> str:
 def _take_back(
     deciding: Deciding, rule: str, grants: list[Given], before: Fraction, after: Fraction
 ) -> Outcome:
+    """Take back a rule's share, from its latest grant on; of a whole return, everything that is left."""
     policy = deciding.program.clawbacks.get(rule, Clawback.DEBT)
+    total = sum(one.points for one in grants)
+    start, end = total - (total * before).__floor__(), total - (total * after).__floor__()
     commands: list[Command] = []
-    taken = 0
-    for place, one in enumerate(grants):
-        points = (one.points * before).__floor__() - (one.points * after).__floor__()
+    taken = passed = 0
+    for place, one in reversed(list(enumerate(grants))):
+        part = max(0, min(end, passed + one.points) - max(start, passed))
+        passed += one.points
+        points = one.left if not after else min(part, one.left)
         if points < 1:
             continue
         taken += points

@@ -2,101 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import evolve
 
+from userops.core.calendar import local_day
+from userops.core.commands import Command, Earn, Reverse
 from userops.core.events import Event
-from userops.core.ids import derived_id
-from userops.errors import Rejected
-from userops.points import Ledger, Posting
+from userops.core.ids import derived_id, split_id
+from userops.errors import IdConflict, Rejected
+from userops.points import Entry, Ledger, Posting
+from userops.program.deciding import decide_event
 from userops.program.decision import Decision, Outcome, Status
-from userops.program.rules import EarnRule, Limit
+from userops.program.returning import decide_return
+from userops.program.rulebook import Rulebook
+from userops.program.rules import CANCELLED, Limit
 from userops.program.state import Bucket, State, bucket_of, read_state
-
-if TYPE_CHECKING:
-    from userops.program.program import Program
 
 Members = Mapping[str, Mapping[str, Any]] | None
 
 
-def handle(program: Program, event: Event, ledger: Ledger, members: Members) -> Decision:
+def decide(program: Rulebook, event: Event, state: State) -> Decision:
+    """Return what the rules make of an event: a cancellation takes back, anything else gives or spends."""
+    is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
+    return (decide_return if is_return else decide_event)(program, event, state)
+
+
+def handle(program: Rulebook, event: Event, ledger: Ledger, members: Members) -> Decision:
     """Handle one event in one transaction of its member."""
     return ledger.transact([event.member], lambda posting: _handle(program, event, posting, members))
 
 
-def _handle(program: Program, event: Event, posting: Posting, members: Members) -> Decision:
+def _handle(program: Rulebook, event: Event, posting: Posting, members: Members) -> Decision:
     before = _answered(program, event, posting)
     if before is not None:
         return before
-    reference = event.reference or event.id
-    state = read(program, posting, event.member, event.at, reference, members)
-    decision = program.decide(event, state)
-    outcomes = [_post_outcome(program, outcome, posting, state) for outcome in decision.outcomes]
-    for note in decision.notes:
+    state = read_past(program, posting, event, members)
+    decision = decide(program, event, state)
+    outcomes = tuple(_post_outcome(outcome, posting) for outcome in decision.outcomes)
+    # What nothing came of can be tried again: it leaves no trace unless a counter counts it.
+    is_recorded = any(outcome.receipts for outcome in outcomes) or program.counts(event.kind)
+    notes = decision.notes if is_recorded else ()
+    for note in notes:
         posting.post(note)
-    posted = any(outcome.receipts for outcome in outcomes)
-    _count_program_wide(program, event, outcomes, posting)
-    notes = decision.notes if posted or not decision.notes else decision.notes
-    return evolve(decision, outcomes=tuple(outcomes), notes=notes)
+    _count_for_program(program, event, outcomes, posting, state)
+    return evolve(decision, outcomes=outcomes, notes=notes)
 
 
-def read(
-    program: Program, posting: Posting, member: str, at: datetime, reference: str, members: Members
-) -> State:
+def read_past(program: Rulebook, posting: Posting, event: Event, members: Members) -> State:
     """Return a member's past, with what is known of the person and the program-wide counts of now."""
-    state = read_state(posting.entries(member), program.prefix, program.value_currency)
-    counts = {
-        bucket: (posting.counter(_counter(program, bucket, "times")), posting.counter(_counter(program, bucket, "points")))
-        for _, limit in _program_limits(program)
-        for bucket in [bucket_of(limit.name, limit.cap, at, reference, program.tz)]
-    }
-    record = (members or {}).get(member, {})
-    return evolve(state, record=dict(record), program=counts)
+    state = read_state(posting.entries(event.member), program.prefix, program.value_currency)
+    counts = {}
+    for limit in program.limits_of_all:
+        bucket = bucket_of(limit.name, limit.cap, event.at, event.reference or event.id, program.tz)
+        counts[bucket] = (
+            posting.counter(_counter(program, bucket, "times")),
+            posting.counter(_counter(program, bucket, "points")),
+        )
+    return evolve(state, record=dict((members or {}).get(event.member, {})), program=counts)
 
 
-def _program_limits(program: Program) -> list[tuple[EarnRule, Limit]]:
-    return [(rule, limit) for rule in program.earn for limit in rule.limits if limit.cap.scope == "program"]
+def state_of(program: Rulebook, ledger: Ledger, member: str, at: datetime, members: Members) -> State:
+    """Return a member's past as the rules see it at an instant."""
+    probe = Event("probe", "probe", member, at)
+    return ledger.transact([member], lambda posting: read_past(program, posting, probe, members))
 
 
-def _counter(program: Program, bucket: Bucket, what: str) -> str:
-    return derived_id(program.name, *bucket, what)
-
-
-def _answered(program: Program, event: Event, posting: Posting) -> Decision | None:
+def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | None:
     """Return the answer of an event that was handled before, from its entries."""
     prefix = derived_id(program.name, event.id)
     entries = [entry for entry in posting.entries(event=event.id) if entry.id.startswith(prefix)]
     if not entries:
         return None
-    outcomes = [
-        Outcome(
-            rule=entry.rule or entry.command.reason,
-            status=Status.FIRED,
-            asked=sum(abs(points) for _, points in entry.allocations) or getattr(entry.command, "points", 0) or 0,
-            given=getattr(entry.command, "points", 0) or 0,
-            commands=(entry.command,),
-            receipts=(posting.post(entry.command),),
-        )
-        for entry in entries
-        if entry.kind != "note"
-    ]
+    conflict = _difference(event, entries[0])
+    if conflict is not None:
+        refused = Outcome(rule=event.kind, status=Status.REFUSED, why=str(conflict), error=conflict)
+        return Decision(event=event, outcomes=(refused,))
+    by_rule: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.kind != "note":
+            by_rule.setdefault(split_id(entry.id)[2], []).append(entry)
+    outcomes = tuple(
+        _outcome_of(rule, [entry.command for entry in found], posting) for rule, found in by_rule.items()
+    )
     notes = tuple(entry.command for entry in entries if entry.kind == "note")
-    return Decision(event=event, outcomes=tuple(outcomes), notes=notes, replayed=True)
+    return Decision(event=event, outcomes=outcomes, notes=notes, replayed=True)
 
 
-def _post_outcome(program: Program, outcome: Outcome, posting: Posting, state: State) -> Outcome:
-    """Post what one rule leads to; a refusal is the rule's outcome."""
+def _difference(event: Event, entry: Entry) -> IdConflict | None:
+    """Return the conflict of an event whose id was used for something else."""
+    was = (entry.member, entry.at, entry.command.reason, entry.reference)
+    given = (event.member, event.at, event.kind, event.reference or event.id)
+    for name, before, now in zip(("member", "at", "kind", "reference"), was, given, strict=True):
+        # An erased member's id is not known any more; what else is told apart is enough.
+        if before != now and not (name == "member" and str(before).startswith("erased:")):
+            return IdConflict(
+                f"event {event.id!r} was handled before with another {name}",
+                id=event.id,
+                field=name,
+                was=before,
+                given=now,
+            )
+    return None
+
+
+def _outcome_of(rule: str, commands: list[Command], posting: Posting) -> Outcome:
+    given = _points_of(commands)
+    return Outcome(
+        rule=rule,
+        status=Status.FIRED,
+        asked=abs(given),
+        given=given,
+        commands=tuple(commands),
+        receipts=tuple(posting.post(command) for command in commands),
+    )
+
+
+def _post_outcome(outcome: Outcome, posting: Posting) -> Outcome:
+    """Post what one rule leads to; a refusal is the rule's outcome, and what it posted before it stays."""
     receipts = []
     for command in outcome.commands:
         try:
             receipts.append(posting.post(command))
         except Rejected as rejection:
-            if receipts:
-                continue
+            kept = outcome.commands[: len(receipts)]
+            given = _points_of(kept)
             return evolve(
-                outcome, status=Status.REFUSED, given=0, commands=(), error=rejection, why=str(rejection)
+                outcome,
+                status=Status.REFUSED,
+                given=given,
+                commands=kept,
+                receipts=tuple(receipts),
+                error=rejection,
+                why=str(rejection),
             )
     return evolve(outcome, receipts=tuple(receipts))
+
+
+def _points_of(commands: Sequence[Command]) -> int:
+    """Return what commands gave, or spent; what they take back counts as negative."""
+    total = 0
+    for command in commands:
+        points = getattr(command, "points", 0) or 0
+        total += -points if isinstance(command, Reverse) else points
+    return total
+
+
+def _counter(program: Rulebook, bucket: Bucket, what: str) -> str:
+    return derived_id(program.name, *bucket, what)
+
+
+def _count_for_program(
+    program: Rulebook, event: Event, outcomes: tuple[Outcome, ...], posting: Posting, state: State
+) -> None:
+    """Count grants, and what was taken back of them, against caps of the whole program."""
+    if not program.limits_of_all:
+        return
+    posted = [command for outcome in outcomes if outcome.receipts for command in outcome.commands]
+    taken = {
+        entry.id: entry.recovered + entry.indebted
+        for entry in posting.entries(event=event.id)
+        if entry.kind == "reverse"
+    }
+    for command in posted:
+        if isinstance(command, Earn):
+            for limit, bucket in _program_buckets(program, command.rule, command.at, command.reference):
+                posting.count(_counter(program, bucket, "times"), 1, limit.cap.times)
+                posting.count(_counter(program, bucket, "points"), command.points, limit.cap.points)
+        elif isinstance(command, Reverse):
+            one = next((one for one in state.given if one.entry == command.entry), None)
+            if one is None or one.is_spend:
+                continue
+            points = taken[command.id]
+            for _, bucket in _program_buckets(program, one.rule, one.at, one.reference):
+                posting.count(_counter(program, bucket, "points"), -points)
+                if points and points == one.left:
+                    posting.count(_counter(program, bucket, "times"), -1)
+
+
+def _program_buckets(
+    program: Rulebook, rule: str, at: datetime, reference: str
+) -> Iterator[tuple[Limit, Bucket]]:
+    """Yield the program-wide limits of a rule's version in force, and what each counts together."""
+    day = local_day(at, program.tz)
+    for version in program.earn:
+        if version.name == rule and version.is_in_force(day):
+            for limit in version.limits:
+                if limit.cap.scope == "program":
+                    yield limit, bucket_of(limit.name, limit.cap, at, reference, program.tz)

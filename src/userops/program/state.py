@@ -12,6 +12,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from userops.core.calendar import local_day, shift
 from userops.core.caps import Cap
+from userops.core.ids import split_id
 from userops.program.rules import CANCELLED, Counter, Limit
 
 #: (whose grants count, the period's kind, the period or reference): what a cap counts together.
@@ -150,7 +151,7 @@ def read_state(entries: Iterable[Any], prefix: str, value_currency: str | None) 
             command = entry.command
             given[entry.id] = Given(
                 entry=entry.id,
-                rule=getattr(command, "rule", ""),
+                rule=split_id(entry.id)[2],
                 kind=command.reason,
                 currency=command.currency,
                 points=command.points,
@@ -172,8 +173,9 @@ def _take_back(
 ) -> None:
     one = given.get(entry.command.entry)
     taken = entry.recovered + entry.indebted
-    if one is not None and not one.is_spend:
-        given[one.entry] = evolve(one, left=one.left - taken)
+    if one is not None:
+        back = sum(points for _, points in entry.allocations) if one.is_spend else taken
+        given[one.entry] = evolve(one, left=one.left - back)
     if entry.currency == value_currency and taken:
         value.append((entry.at, -taken))
 
