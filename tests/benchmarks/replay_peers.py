@@ -160,6 +160,87 @@ def numba_general(member, kind, points, at, expires_at, undoes, members):
 
 
 @numba.njit
+def _grouped(member, members):
+    """Return the rows member by member: a counting sort."""
+    ends = np.zeros(members + 1, np.int64)
+    for row in range(len(member)):
+        ends[member[row] + 1] += 1
+    for who in range(members):
+        ends[who + 1] += ends[who]
+    order = np.empty(len(member), np.int32)
+    for row in range(len(member)):
+        who = member[row]
+        order[ends[who]] = row
+        ends[who] += 1
+    return order
+
+
+@numba.njit
+def numba_grouped_fifo(member, kind, points, at, expires_at, members):
+    """The same queue, but members one after the other: the rows are brought together first."""
+    n = len(member)
+    order = _grouped(member, members)
+    queue = np.empty(n, np.int32)
+    left, outcome = np.zeros(n, np.int64), np.zeros(n, np.int8)
+    event, lot, taken = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    count, who, first, end = 0, -1, 0, 0
+    for place in range(n):
+        row = order[place]
+        if member[row] != who:
+            who, first, end = member[row], 0, 0
+        if kind[row] == 0:
+            left[row] = points[row]
+            queue[end] = row
+            end += 1
+            continue
+        now, wanted = at[row], points[row]
+        while first < end and expires_at[queue[first]] <= now:
+            first += 1
+        total, one = 0, first
+        while one < end and total < wanted:
+            total += left[queue[one]]
+            one += 1
+        if total < wanted:
+            outcome[row] = 1
+            continue
+        while wanted > 0:
+            source = queue[first]
+            part = min(left[source], wanted)
+            left[source] -= part
+            wanted -= part
+            event[count], lot[count], taken[count] = row, source, part
+            count += 1
+            if left[source] == 0:
+                first += 1
+    return outcome, event[:count], lot[:count], taken[:count], left
+
+
+@numba.njit
+def numba_grouped_general(member, kind, points, at, expires_at, undoes, members):
+    """The general replay over columns that were brought together member by member first."""
+    order = _grouped(member, members)
+    n = len(member)
+    place = np.empty(n, np.int32)
+    for k in range(n):
+        place[order[k]] = k
+    moved = np.empty(n, np.int64)
+    for k in range(n):
+        target = undoes[order[k]]
+        moved[k] = place[target] if target >= 0 else -1
+    outcome, event, lot, taken, left = numba_general(
+        member[order], kind[order], points[order], at[order], expires_at[order], moved, members
+    )
+    outcome_by_row, left_by_row = np.empty_like(outcome), np.empty_like(left)
+    for k in range(n):
+        outcome_by_row[order[k]] = outcome[k]
+        left_by_row[order[k]] = left[k]
+    for k in range(len(event)):
+        event[k] = order[event[k]]
+        lot[k] = order[lot[k]]
+    return outcome_by_row, event, lot, taken, left_by_row
+
+
+@numba.njit
 def _more(values):
     bigger = np.empty(len(values) + len(values) // 2, values.dtype)
     bigger[: len(values)] = values
