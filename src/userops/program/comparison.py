@@ -32,7 +32,7 @@ _FIELD_WORDS = {
 def diff(before: Rulebook, after: Rulebook) -> tuple[str, ...]:
     """Return the differences as sentences, in reading order; none when the rules are the same."""
     lines: list[str] = []
-    for name in ("name", "timezone", "value_currency", "ladder", "is_new_rate"):
+    for name in ("name", "timezone", "value_currency", "ladder"):
         was, is_ = getattr(before, name), getattr(after, name)
         if was != is_:
             shown = "" if name == "ladder" else f": {is_}, was {was}"

@@ -14,7 +14,7 @@ from userops.core.amounts import whole
 from userops.core.calendar import zone
 from userops.core.conditions import Condition
 from userops.core.events import Event, Record
-from userops.core.files import Section, load, parse, read_text
+from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
 from userops.program import comparison, offers, reading, running
@@ -29,6 +29,7 @@ from userops.program.rules import (
     check_versions,
 )
 from userops.program.state import State
+from userops.tiers import Ladder, read_ladder
 
 SCHEMA = 1
 
@@ -197,6 +198,7 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     )
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
     _check_names(root, earn, redeem)
+    ladder, value_currency = _read_tiers(root, timezone, currencies, earn)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -209,8 +211,31 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         sinks=sinks,
         counters=counters,
         benefits=benefits,
+        ladder=ladder,
+        value_currency=value_currency,
         table=Record(table),
     )
+
+
+def _read_tiers(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], earn: tuple[EarnRule, ...]
+) -> tuple[Ladder | None, str | None]:
+    """Read `[tiers]`; multipliers may name only tiers that are there."""
+    section = root.section("tiers")
+    found = None if section is None else read_ladder(section, timezone)
+    if section is None or found is None:
+        return None, None
+    ladder, currency = found
+    if currency not in currencies:
+        section.fault("currency", f"{currency!r} is not a currency{did_you_mean(currency, currencies)}")
+    names = {tier.name for tier in ladder.tiers}
+    for rule in earn:
+        for tier in sorted(set(rule.multiply_by_tier) - names):
+            root.fault(
+                "earn",
+                f"rule {rule.name!r} multiplies for {tier!r}, which is no tier{did_you_mean(tier, names)}",
+            )
+    return ladder, currency
 
 
 def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
