@@ -143,8 +143,10 @@ def _lines(name: str, rows: int, seconds: Mapping[str, float]) -> None:
     print(f"{name}, {rows:,} rows: {ours * 1e9 / rows:.0f} ns a row")
     for peer, found in seconds.items():
         if peer != "userops":
-            print(f"    {peer:<24} {found * 1e9 / rows:>8.0f} ns a row   ours is {ours / found:>6.2f} x, "
-                  f"theirs {found / ours:>6.2f} x")
+            print(
+                f"    {peer:<24} {found * 1e9 / rows:>8.0f} ns a row   ours is {ours / found:>6.2f} x, "
+                f"theirs {found / ours:>6.2f} x"
+            )
 
 
 def measure(rows: int, *, skewed: bool) -> tuple[float, float]:
@@ -212,8 +214,10 @@ def main(sizes: list[int]) -> None:
                 print(f"growth slope, {name}, {'skewed' if skewed else 'uniform'}: {growth:.2f}")
     for how in ({}, {"inverted": 0.2, "reversals": 0.05}):
         for skewed in (False, True):
-            print(f"extra memory, {how or 'earning order'}, {'skewed' if skewed else 'uniform'}: "
-                  f"{memory(max(sizes), skewed=skewed, **how):.0f} B a row")
+            print(
+                f"extra memory, {how or 'earning order'}, {'skewed' if skewed else 'uniform'}: "
+                f"{memory(max(sizes), skewed=skewed, **how):.0f} B a row"
+            )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def histories(draw, *, most=60):
         st.sampled_from([1, 7, 10**15])
     )
     at = rng.integers(0, instants, size)
-    kind = rng.choice(3, size, p=draw(st.sampled_from([(0.5, 0.5, 0), (0.4, 0.4, 0.2), (0.3, 0.4, 0.3), (1, 0, 0)])))
+    kind = rng.choice(
+        3, size, p=draw(st.sampled_from([(0.5, 0.5, 0), (0.4, 0.4, 0.2), (0.3, 0.4, 0.3), (1, 0, 0)]))
+    )
     points = rng.integers(1, draw(st.sampled_from([4, 30])), size)
     life = draw(st.sampled_from([3, 10, 100]))
     expires = at + life
@@ -147,7 +149,9 @@ def test_a_replay_is_posting_one_by_one(path, columns):
 def test_short_lanes_and_large_keys_change_nothing(columns):
     """Lanes of a few actions, and expiries in the year 9999, take the rarer turns."""
     far = columns["expires_at"] % 3 == 0
-    columns["expires_at"] = np.where(far, 253_000_000_000_000_000 + columns["at"] % (7 * UNIT), columns["expires_at"])
+    columns["expires_at"] = np.where(
+        far, 253_000_000_000_000_000 + columns["at"] % (7 * UNIT), columns["expires_at"]
+    )
     usual, laying.LANE_ACTIONS = laying.LANE_ACTIONS, 2
     try:
         compare(columns, Path.LANES)

@@ -51,11 +51,16 @@ rules = st.lists(
         },
         optional={
             "when": st.sampled_from(
-                ['{ city = "H" }', '{ amount = { ">=" = 5 } }', '{ vip = true }', "{ not = { city = \"S\" } }"]
+                ['{ city = "H" }', '{ amount = { ">=" = 5 } }', "{ vip = true }", '{ not = { city = "S" } }']
             ),
             "multiply_by_tier": st.just('{ gold = "1.5" }'),
             "expires": st.sampled_from(
-                ["{ days = 0 }", "{ days = 3 }", '{ months = 1, round_to = "month" }', '{ calendar = "12-31" }']
+                [
+                    "{ days = 0 }",
+                    "{ days = 3 }",
+                    '{ months = 1, round_to = "month" }',
+                    '{ calendar = "12-31" }',
+                ]
             ),
             "activates": st.sampled_from(["{ days = 1 }", "{ days = 40 }"]),
             "priority": st.sampled_from(["1", "2"]),
@@ -67,7 +72,9 @@ rules = st.lists(
     max_size=4,
 )
 redeems = st.lists(
-    st.fixed_dictionaries({"on": st.sampled_from(['"a"', '"g"']), "points": st.sampled_from(["4", '{ of = "amount" }'])}),
+    st.fixed_dictionaries(
+        {"on": st.sampled_from(['"a"', '"g"']), "points": st.sampled_from(["4", '{ of = "amount" }'])}
+    ),
     max_size=1,
 )
 steps = st.lists(
@@ -77,7 +84,9 @@ steps = st.lists(
             "kind": st.sampled_from(["a", "a", "b", "b", "g", "points.redeemed", "a.cancelled"]),
             "member": st.sampled_from("uvw"),
             "amount": st.sampled_from([None, 0, 3, Decimal("7.5"), 40]),
-            "data": st.sampled_from([{}, {"city": "H"}, {"city": "S", "tier": "gold"}, {"city": 7}, {"sink": "shop"}]),
+            "data": st.sampled_from(
+                [{}, {"city": "H"}, {"city": "S", "tier": "gold"}, {"city": 7}, {"sink": "shop"}]
+            ),
             "reference": st.sampled_from(["", "o1", "o2"]),
         }
     ),
@@ -87,13 +96,26 @@ MEMBERS = {"u": {"vip": True, "city": "S"}, "v": {"tier": "gold", "amount": 6}}
 
 
 def program_of(rules, redeems):
-    lines = ['schema = 1\nname = "random"\ntimezone = "America/New_York"', "[currencies.value]\nspendable = false"]
+    lines = [
+        'schema = 1\nname = "random"\ntimezone = "America/New_York"',
+        "[currencies.value]\nspendable = false",
+    ]
     lines += ["[funds.x]\n[funds.y]", '[caps.all]\npoints = 50\nper = "month"']
     for place, rule in enumerate(rules):
-        given = {**rule, "cap": f"[{', '.join(rule['cap'])}]", "unbounded": '"accepted"', "name": f'"r{place}"'}
+        given = {
+            **rule,
+            "cap": f"[{', '.join(rule['cap'])}]",
+            "unbounded": '"accepted"',
+            "name": f'"r{place}"',
+        }
         lines += ["[[earn]]", *(f"{name} = {value}" for name, value in given.items())]
     for place, rule in enumerate(redeems):
-        lines += ["[[redeem]]", f'name = "s{place}"', 'sink = "store"', *(f"{n} = {v}" for n, v in rule.items())]
+        lines += [
+            "[[redeem]]",
+            f'name = "s{place}"',
+            'sink = "store"',
+            *(f"{n} = {v}" for n, v in rule.items()),
+        ]
     return Program.load("\n".join(lines) + "\n")
 
 
@@ -196,7 +218,9 @@ def test_a_program_that_reads_the_past_is_replayed_one_by_one(steps, seed):
 
 def test_a_rule_that_is_decided_wrongly_in_columns_is_noticed(monkeypatch):
     """Negative control: caps that do not count make a replay differ from the run."""
-    program = program_of([{"points": "9", "on": '"a"', "fund": '"x"', "cap": ['{ times = 1, per = "day" }']}], [])
+    program = program_of(
+        [{"points": "9", "on": '"a"', "fund": '"x"', "cap": ['{ times = 1, per = "day" }']}], []
+    )
     events = [Event(f"e{n}", "a", "u", START) for n in range(3)]
     with Ledger.in_memory() as ledger:
         program.run(events, ledger)
@@ -208,7 +232,15 @@ def test_a_rule_that_is_decided_wrongly_in_columns_is_noticed(monkeypatch):
 
 def test_columns_and_events_are_one_history():
     program = program_of(
-        [{"points": '{ per = 1, give = 1, of = "amount", round = "down" }', "on": '"a"', "fund": '"x"', "cap": []}], []
+        [
+            {
+                "points": '{ per = 1, give = 1, of = "amount", round = "down" }',
+                "on": '"a"',
+                "fund": '"x"',
+                "cap": [],
+            }
+        ],
+        [],
     )
     rng = np.random.default_rng(3)
     hours = rng.integers(0, 900, 200)
@@ -216,7 +248,9 @@ def test_columns_and_events_are_one_history():
         "id": [f"e{n}" for n in range(200)],
         "kind": rng.choice(["a", "b", "points.redeemed"], 200).tolist(),
         "member": rng.choice(["u", "v", "w"], 200).tolist(),
-        "at": (np.datetime64("2027-10-30T20:00:00") + hours.astype("timedelta64[h]")).astype("datetime64[us]"),
+        "at": (np.datetime64("2027-10-30T20:00:00") + hours.astype("timedelta64[h]")).astype(
+            "datetime64[us]"
+        ),
         "amount": rng.integers(1, 9, 200),
         "city": [None if n % 3 else "H" for n in range(200)],
     }
