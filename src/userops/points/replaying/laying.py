@@ -282,11 +282,11 @@ def _aim(
     """Find what each reversal undoes; one that undoes nothing known is an action that is refused."""
     reversals = np.flatnonzero(~entered & (rows.kind.take(place) == Kind.REVERSE))
     undone = events.undoes[rows.row.take(place.take(reversals))]  # type: ignore[index]
-    by_row = np.argsort(rows.row, kind="stable")
-    sorted_rows = rows.row.take(by_row)
-    found = np.minimum(np.searchsorted(sorted_rows, undone), len(sorted_rows) - 1)
-    known = sorted_rows.take(found) == undone
-    goal = by_row.take(found)
+    # By row, the place here; what was never written is checked against the row that is there.
+    place_of = np.empty(len(events), np.int32 if len(rows.row) < 2**31 else np.int64)
+    place_of[rows.row] = np.arange(len(rows.row))
+    goal = np.clip(place_of.take(undone), 0, len(rows.row) - 1)
+    known = rows.row.take(goal) == undone
     goal_kind = rows.kind.take(goal)
     known &= (goal < place.take(reversals)) & (goal_kind != Kind.REVERSE)
     action_of = np.zeros(len(rows.row), np.int64)
