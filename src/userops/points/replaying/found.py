@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from attrs import define, field
+from attrs import define
 from numpy.typing import NDArray
 
 from userops.points.replaying.events import Ints
@@ -36,8 +36,9 @@ class Growing:
         return self.columns
 
 
-def _growing(columns: int) -> Growing:
-    return Growing(tuple(np.empty(0, np.int64) for _ in range(columns)))
+def growing(columns: int, room: int) -> Growing:
+    """Return so many empty columns with room; room that is never written costs no memory."""
+    return Growing(tuple(np.empty(room, np.int64) for _ in range(columns)))
 
 
 @define(eq=False)
@@ -45,5 +46,10 @@ class Found:
     """The outcome of every row; (event row, lot row, points) of every allocation; (lot row, points) left."""
 
     outcome: NDArray[np.int8]
-    allocations: Growing = field(factory=lambda: _growing(3))
-    left: Growing = field(factory=lambda: _growing(2))
+    allocations: Growing
+    left: Growing
+
+    @classmethod
+    def of(cls, rows: int, lots: int) -> Found:
+        """Begin with nothing found; without reversals there are at most as many allocations as rows."""
+        return cls(np.zeros(rows, np.int8), growing(3, rows), growing(2, lots))

@@ -15,14 +15,23 @@ from userops.points.replaying.events import Bools, EventColumns, Ints, Outcome
 from userops.points.replaying.found import Found
 from userops.points.replaying.grouping import Block
 from userops.points.replaying.laying import (
+    ASKED,
+    AT,
+    EARNED,
     ENTER,
+    EXPIRES,
+    FLAGS,
     GIVE_BACK,
+    KIND,
+    LEFT,
+    OPENS,
     REVERSE_EARN,
     REVERSE_SPEND,
+    SPEND,
     Lanes,
     lay_out,
-    rows_of,
 )
+from userops.points.replaying.rows import rows_of
 
 #: Steps between two looks at which lanes are done.
 _STEPS = 8
@@ -42,8 +51,8 @@ def replay_lanes(events: EventColumns, blocks: list[Block], found: Found) -> Int
     failed = run.collect(found)
     lot_rank = rows.rank.take(rows.lots)
     slot = lanes.lot_slot.compress(~np.isin(lot_rank, failed)) if len(failed) else lanes.lot_slot
-    slot = slot.compress(lanes.left.take(slot) > 0)
-    found.left.append(lanes.slot_row.take(slot), lanes.left.take(slot))
+    left = lanes.lots[slot, LEFT]
+    found.left.append(lanes.slot_row.take(slot.compress(left > 0)), left.compress(left > 0))
     return rows.row.compress(np.isin(rows.rank, failed))
 
 
@@ -62,14 +71,19 @@ class _Run:
     part_action: Ints = field(init=False)
     part_slot: Ints = field(init=False)
     part_points: Ints = field(init=False)
-    part_rest: Ints | None = None
+    part_rest: Ints = field(init=False)
     #: By action: the part that a reversal would give back next; what was asked; what has been undone.
-    head: Ints | None = None
-    asked: Ints | None = None
-    undone: Ints | None = None
+    head: Ints = field(init=False)
+    asked: Ints = field(init=False)
+    undone: Ints = field(init=False)
     #: By slot: what of the earn has been undone, and what it was.
-    earn_undone: Ints | None = None
-    earn_points: Ints | None = None
+    earn_undone: Ints = field(init=False)
+    earn_points: Ints = field(init=False)
+    #: Views of the lanes' tables: whole rows, and single columns.
+    action_records: NDArray[np.void] = field(init=False)
+    lot_records: NDArray[np.void] = field(init=False)
+    asking: Ints = field(init=False)
+    left: Ints = field(init=False)
     #: By lane: where its parts end, and whether it ran out of room for them.
     end: Ints = field(init=False)
     failed: Bools = field(init=False)
@@ -83,11 +97,14 @@ class _Run:
         self.part, self.end = lanes.part_first.copy(), lanes.part_first.copy()
         self.part_action, self.part_slot, self.part_points = (np.empty(parts, np.int64) for _ in range(3))
         self.failed = np.zeros(count, np.bool_)
+        self.action_records = lanes.actions.view("V32").reshape(-1)
+        self.lot_records = lanes.lots.view("V16").reshape(-1)
+        self.asking, self.left = lanes.actions[:, ASKED], lanes.lots[:, LEFT]
         if lanes.has_reversals:
             self.part_rest = np.empty(parts, np.int64)
-            self.head, self.undone = (np.zeros(len(lanes.kind), np.int64) for _ in range(2))
-            self.asked, self.earn_points = lanes.asked.copy(), lanes.left.copy()
-            self.earn_undone = np.zeros(len(lanes.left), np.int64)
+            self.head, self.undone = (np.zeros(len(lanes.actions), np.int64) for _ in range(2))
+            self.asked, self.earn_points = self.asking.copy(), self.left.copy()
+            self.earn_undone = np.zeros(len(self.left), np.int64)
 
     def to_the_end(self) -> None:
         """Step until every lane is done."""
@@ -109,36 +126,34 @@ class _Run:
 
     def _step(self, last: Ints) -> None:
         lanes, place = self.lanes, self.place
-        opening = np.flatnonzero(lanes.opens.take(place))
-        if len(opening):
-            self._open(opening)
-        kind = lanes.kind.take(place)
-        is_spend = kind == 0
-        special = np.flatnonzero(kind)
-        done = self._specials(special, kind.take(special)) if len(special) else None
-        wanted = lanes.asked.take(place)
+        action = self.action_records.take(place).view(np.int64).reshape(-1, 4)
+        special = np.flatnonzero(action[:, FLAGS])
+        done = self._specials(special, action) if len(special) else None
+        is_spend = (action[:, FLAGS] & KIND) == SPEND
+        wanted = action[:, ASKED]
         word = lanes.words.take(self.word)
         lowest = word & (~word + _ONE)
         slot = (self.word << 6) + np.bitwise_count(lowest - _ONE)
-        points = lanes.left.take(slot)
-        enough = lanes.earned.take(place) - self.gone >= wanted
+        lot = self.lot_records.take(slot).view(np.int64).reshape(-1, 2)
+        points = lot[:, LEFT]
+        enough = action[:, EARNED] - self.gone >= wanted
         enough &= is_spend
         is_set = word != 0
         meets = enough & is_set
-        expired = lanes.expires.take(slot) <= lanes.at.take(place)
+        expired = lot[:, EXPIRES] <= action[:, AT]
         pays = meets & ~expired
         part = np.minimum(points, wanted)
         part *= pays
         self.gone += part
         expired &= meets
         self.gone += points * expired
-        lanes.left[slot] = points - part
-        lanes.asked[place] = wanted - part
+        self.left[slot] = points - part
+        self.asking[place] = wanted - part
         drops = expired | (pays & (part == points))
         lanes.words[self.word] = word ^ (lowest * drops)
         self.part_action[self.part], self.part_slot[self.part] = place, slot
         self.part_points[self.part] = part
-        if self.part_rest is not None and self.head is not None:
+        if lanes.has_reversals:
             self.part_rest[self.part] = part
             self.head[place] = self.part
         self.part += pays
@@ -154,7 +169,7 @@ class _Run:
     def _open(self, opening: Ints) -> None:
         """Begin with another member: nothing of theirs is gone, and earlier members' bits are cleared."""
         lanes, place = self.lanes, self.place.take(opening)
-        lanes.opens[place] = False
+        lanes.actions[place, FLAGS] &= KIND
         member = lanes.member.take(place)
         self.gone[opening] = lanes.member_earned.take(member)
         slot = lanes.member_slot.take(member)
@@ -163,30 +178,39 @@ class _Run:
         self.word[opening] = word
         lanes.words[word] &= _ALL << (slot & 63).astype(np.uint64)
 
-    def _specials(self, special: Ints, kind: NDArray[np.int8]) -> Ints:
-        """Take a step where it is not a spend; return the lanes that are done with their action."""
-        lanes, done = self.lanes, []
-        entering = special[kind == ENTER]
+    def _specials(self, special: Ints, action: Ints) -> Ints:
+        """Open members and take steps other than spends; return the lanes that are done with their action."""
+        lanes, flags, done = self.lanes, action[special, FLAGS], []
+        opening = special.compress(flags >= OPENS)
+        if len(opening):
+            self._open(opening)
+        kind = flags & KIND
+        special, kind = special.compress(kind > 0), kind.compress(kind > 0)
+        entering = special.compress(kind == ENTER)
         if len(entering):
             slot = lanes.target.take(self.place.take(entering))
-            points = lanes.left.take(slot)
+            points = self.left.take(slot)
             self.gone[entering] -= points
             self._set_bits(entering, slot, points > 0)
             done.append(entering)
         if lanes.has_reversals:
             known = lanes.outcome.take(self.place.take(special)) == 0
-            done.append(special[~known])
-            special, kind = special[known], kind[known]
-            done.append(self._undo_earns(special[kind == REVERSE_EARN]))
+            done.append(special.compress(~known))
+            special, kind = special.compress(known), kind.compress(known)
+            done.append(self._undo_earns(special.compress(kind == REVERSE_EARN)))
             # First those under way, so that one which begins now gives back from the next step on.
-            done.append(self._give_back(special[kind == GIVE_BACK]))
-            done.append(self._undo_spends(special[kind == REVERSE_SPEND]))
-        return np.concatenate(done)
+            done.append(self._give_back(special.compress(kind == GIVE_BACK), action))
+            done.append(self._undo_spends(special.compress(kind == REVERSE_SPEND), action))
+        return np.concatenate(done) if done else special
 
     def _set_bits(self, lanes: Ints, slot: Ints, chosen: Bools) -> None:
         word = slot >> 6
         self.lanes.words[word] |= chosen.astype(np.uint64) << (slot & 63).astype(np.uint64)
         self.word[lanes] = np.where(chosen, np.minimum(self.word.take(lanes), word), self.word.take(lanes))
+
+    def _is_alive(self, slot: Ints, place: Ints) -> Bools:
+        alive: Bools = self.lanes.lots[slot, EXPIRES] > self.lanes.actions[place, AT]
+        return alive
 
     def _is_set(self, slot: Ints) -> Bools:
         bit = self.lanes.words.take(slot >> 6) >> (slot & 63).astype(np.uint64)
@@ -199,18 +223,17 @@ class _Run:
         self.part[lanes] = part + (points > 0)
 
     def _undo_earns(self, lanes_on: Ints) -> Ints:
-        assert self.earn_points is not None and self.earn_undone is not None  # noqa: S101, PT018 — set with reversals
         lanes, place = self.lanes, self.place.take(lanes_on)
-        slot, asked = lanes.target.take(place), lanes.asked.take(place)
+        slot, asked = lanes.target.take(place), self.asking.take(place)
         rest = self.earn_points.take(slot) - self.earn_undone.take(slot)
         wanted = np.where(asked > 0, asked, rest)
         over = (rest < 1) | (wanted > rest)
         lanes.outcome[place[over]] = Outcome.OVER_REVERSED
-        points = lanes.left.take(slot)
-        is_alive = lanes.expires.take(slot) > lanes.at.take(place)
+        points = self.left.take(slot)
+        is_alive = self._is_alive(slot, place)
         taken = np.minimum(wanted, points) * (is_alive & ~over)
         self.earn_undone[slot] += taken
-        lanes.left[slot] = points - taken
+        self.left[slot] = points - taken
         is_set = self._is_set(slot)
         self.gone[lanes_on] += taken * is_set
         clears = is_set & (taken > 0) & (taken == points)
@@ -218,11 +241,10 @@ class _Run:
         self._note(lanes_on, slot, taken)
         return lanes_on
 
-    def _undo_spends(self, lanes_on: Ints) -> Ints:
+    def _undo_spends(self, lanes_on: Ints, action: Ints) -> Ints:
         """Check reversals of spends; the sound ones give back from now on. Return the lanes that are done."""
-        assert self.asked is not None and self.undone is not None  # noqa: S101, PT018 — set with reversals
         lanes, place = self.lanes, self.place.take(lanes_on)
-        target, asked = lanes.target.take(place), lanes.asked.take(place)
+        target, asked = lanes.target.take(place), self.asking.take(place)
         known = lanes.outcome.take(target) == Outcome.ACCEPTED
         rest = self.asked.take(target) - self.undone.take(target)
         wanted = np.where(asked > 0, asked, rest)
@@ -231,32 +253,32 @@ class _Run:
         lanes.outcome[place[~known]] = Outcome.UNKNOWN
         lanes.outcome[place[over]] = Outcome.OVER_REVERSED
         self.undone[target] += wanted * sound
-        lanes.asked[place[sound]] = wanted[sound]
-        lanes.kind[place[sound]] = GIVE_BACK
-        return lanes_on[~sound]
+        going = lanes_on.compress(sound)
+        self.asking[place.compress(sound)] = action[going, ASKED] = wanted.compress(sound)
+        lanes.actions[place.compress(sound), FLAGS] = GIVE_BACK
+        return lanes_on.compress(~sound)
 
-    def _give_back(self, lanes_on: Ints) -> Ints:
-        assert self.head is not None and self.part_rest is not None  # noqa: S101, PT018 — set with reversals
+    def _give_back(self, lanes_on: Ints, action: Ints) -> Ints:
         lanes, place = self.lanes, self.place.take(lanes_on)
-        target, wanted = lanes.target.take(place), lanes.asked.take(place)
+        target, wanted = lanes.target.take(place), self.asking.take(place)
         head = self.head.take(target)
         there, slot = self.part_rest.take(head), self.part_slot.take(head)
         points = np.minimum(there, wanted)
         self.part_rest[head] = there - points
         self.head[target] = head - (points == there)
-        lanes.left[slot] += points
-        lanes.asked[place] = wanted - points
-        is_alive = lanes.expires.take(slot) > lanes.at.take(place)
+        self.left[slot] += points
+        self.asking[place] = action[lanes_on, ASKED] = wanted - points
+        is_alive = self._is_alive(slot, place)
         # A lot that has expired but was not yet met still counts as had; it is dropped with all it has then.
         self.gone[lanes_on] -= points * (is_alive | self._is_set(slot))
         self._set_bits(lanes_on, slot, is_alive)
         self._note(lanes_on, slot, points)
-        return lanes_on[points == wanted]
+        return lanes_on.compress(points == wanted)
 
     def collect(self, found: Found) -> Ints:
         """Give outcomes and allocations; return the members of lanes that failed, of whom nothing is given."""
         lanes = self.lanes
-        action_lane = np.searchsorted(lanes.first, np.arange(len(lanes.kind)), side="right") - 1
+        action_lane = np.searchsorted(lanes.first, np.arange(len(lanes.actions)), side="right") - 1
         keep = ~self.failed.take(action_lane) & (lanes.action_row >= 0)
         found.outcome[lanes.action_row[keep]] = lanes.outcome[keep]
         length = np.where(self.failed, 0, self.end - lanes.part_first)

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import define, field
 
 from userops.points.replaying.closed import closed_form
-from userops.points.replaying.events import FAST_TOTAL, EventColumns, Ints
+from userops.points.replaying.events import FAST_TOTAL, EventColumns, Ints, Kind
 from userops.points.replaying.found import Found
 from userops.points.replaying.grouping import Block, blocks
 from userops.points.replaying.lanes import replay_lanes
@@ -49,7 +49,7 @@ class _Waiting:
 
 def replayed(events: EventColumns, path: Path) -> Found:
     """Replay checked columns."""
-    found = Found(np.zeros(len(events), np.int8))
+    found = Found.of(len(events), int(np.count_nonzero(events.kind == Kind.EARN)))
     if path is Path.AUTO and len(events) and int(events.points.max()) > FAST_TOTAL // len(events):
         # Their sum may be beyond what the fast paths can add up.
         path = Path.PLAIN
