@@ -189,7 +189,7 @@ class _Run:
         entering = special.compress(kind == ENTER)
         if len(entering):
             slot = lanes.target.take(self.place.take(entering))
-            points = self.left.take(slot)
+            points = self.left[slot]
             self.gone[entering] -= points
             self._set_bits(entering, slot, points > 0)
             done.append(entering)
@@ -224,12 +224,12 @@ class _Run:
 
     def _undo_earns(self, lanes_on: Ints) -> Ints:
         lanes, place = self.lanes, self.place.take(lanes_on)
-        slot, asked = lanes.target.take(place), self.asking.take(place)
+        slot, asked = lanes.target.take(place), self.asking[place]
         rest = self.earn_points.take(slot) - self.earn_undone.take(slot)
         wanted = np.where(asked > 0, asked, rest)
         over = (rest < 1) | (wanted > rest)
         lanes.outcome[place[over]] = Outcome.OVER_REVERSED
-        points = self.left.take(slot)
+        points = self.left[slot]
         is_alive = self._is_alive(slot, place)
         taken = np.minimum(wanted, points) * (is_alive & ~over)
         self.earn_undone[slot] += taken
@@ -244,7 +244,7 @@ class _Run:
     def _undo_spends(self, lanes_on: Ints, action: Ints) -> Ints:
         """Check reversals of spends; the sound ones give back from now on. Return the lanes that are done."""
         lanes, place = self.lanes, self.place.take(lanes_on)
-        target, asked = lanes.target.take(place), self.asking.take(place)
+        target, asked = lanes.target.take(place), self.asking[place]
         known = lanes.outcome.take(target) == Outcome.ACCEPTED
         rest = self.asked.take(target) - self.undone.take(target)
         wanted = np.where(asked > 0, asked, rest)
@@ -260,7 +260,7 @@ class _Run:
 
     def _give_back(self, lanes_on: Ints, action: Ints) -> Ints:
         lanes, place = self.lanes, self.place.take(lanes_on)
-        target, wanted = lanes.target.take(place), self.asking.take(place)
+        target, wanted = lanes.target.take(place), self.asking[place]
         head = self.head.take(target)
         there, slot = self.part_rest.take(head), self.part_slot.take(head)
         points = np.minimum(there, wanted)
