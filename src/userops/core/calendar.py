@@ -94,7 +94,7 @@ def zone(name: str) -> tzinfo:
     """
     if not isinstance(name, str) or not name or name.lower() == "local":
         raise InvalidValue("a time zone is an IANA name such as 'Asia/Shanghai'")
-    return _zone(str.__str__(name))
+    return _zone(str(name))
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from userops.core.calendar import micros
 from userops.core.commands import Command
@@ -184,7 +184,7 @@ class Books:
         wallet = self.wallet(member)
         lots = {lot.id: lot for lot in self.store.open_lots(member)}
         lots.update((lot.id, lot) for lot in self.changes.lots.values() if lot.member == member)
-        return wallet.with_lots(lots.values())
+        return wallet.with_lots(lots.values(), is_moved=True)
 
     def next_sequence(self) -> int:
         """Return the sequence that the next entry gets."""
@@ -198,8 +198,13 @@ class Books:
         """Append an entry, and move its wallets on."""
         at = micros(entry.at)
         for wallet in wallets:
-            self.changes.wallets[wallet.member] = evolve(
-                wallet, latest=max(wallet.latest, at), length=wallet.length + 1
+            self.changes.wallets[wallet.member] = Wallet(
+                wallet.member,
+                wallet.lots,
+                wallet.holds,
+                wallet.debts,
+                max(wallet.latest, at),
+                wallet.length + 1,
             )
         self.changes.entries.append(entry)
         self._by_id[entry.id] = entry

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from attrs import define, evolve, field
 
 from userops.core.calendar import micros
-from userops.core.commands import Command
+from userops.core.commands import Command, Extend
 from userops.core.ids import derived_id
 from userops.errors import IdConflict, InsufficientPoints
 from userops.points.books import Books
@@ -110,7 +110,7 @@ class Draft:
         from_wallet = max(self.loose(state, points), points - state.written)
         self.leg(wallet_account(state.member), -from_wallet, lot.id)
         self.leg(EXPIRED, -(points - from_wallet), lot.id)
-        self.keep(evolve(state, left=state.left - points, written=state.written - (points - from_wallet)))
+        self.keep(state.with_left(state.left - points, state.written - (points - from_wallet)))
 
     def loose(self, lot: LotState, points: int) -> int:
         """Return how many of `points` the wallet account holds beyond what other holds reserve of the lot."""
@@ -127,17 +127,17 @@ class Draft:
         if missing:
             self.leg(EXPIRED, -missing, lot)
             self.leg(wallet_account(state.member), missing, lot)
-            self.keep(evolve(state, written=state.written - missing))
+            self.keep(state.with_left(state.left, state.written - missing))
 
     def give_back(self, lot: str, points: int) -> None:
         """Put points back into a lot; past its expiry they expire at once."""
         state = self.lot(lot)
         if state.is_alive(self.at):
             self.leg(wallet_account(state.member), points, lot)
-            self.keep(evolve(state, left=state.left + points))
+            self.keep(state.with_left(state.left + points, state.written))
         else:
             self.leg(EXPIRED, points, lot)
-            self.keep(evolve(state, left=state.left + points, written=state.written + points))
+            self.keep(state.with_left(state.left + points, state.written + points))
             self.expired.append((lot, points))
 
     def write_expired(self, lot: str, points: int, written: int) -> None:
@@ -145,7 +145,7 @@ class Draft:
         state = self.lot(lot)
         self.leg(wallet_account(state.member), -written, lot)
         self.leg(EXPIRED, written, lot)
-        self.keep(evolve(state, written=state.written + written))
+        self.keep(state.with_left(state.left, state.written + written))
         self.expired.append((lot, points))
 
     def keep(self, lot: LotState) -> None:
@@ -176,7 +176,9 @@ class Draft:
         self.wallet()
         for member in {lot.member for lot in self.lots.values()}:
             mine = [lot for lot in self.lots.values() if lot.member == member]
-            self.wallets[member] = self.wallet(member).with_lots(mine)
+            self.wallets[member] = self.wallet(member).with_lots(
+                mine, is_moved=isinstance(self.command, Extend)
+            )
         entry = Entry(
             id=command.id,
             sequence=books.next_sequence(),

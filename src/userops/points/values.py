@@ -228,6 +228,13 @@ class LotState:
     left: int
     written: int = 0
 
+    def with_left(self, left: int, written: int) -> LotState:
+        """Return the lot with other points left. (Written out: `attrs.evolve` costs ten times as much.)"""
+        return LotState(
+            self.id, self.member, self.currency, self.fund, self.unit_cost, self.earned_at, self.available_at,
+            self.expires_at, self.rule, self.origin, self.original, self.place, self.is_issue, left, written,
+        )  # fmt: skip
+
     def is_alive(self, at: int) -> bool:
         """Say whether the lot has not expired at an instant."""
         return self.expires_at is None or at < self.expires_at

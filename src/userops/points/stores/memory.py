@@ -189,6 +189,7 @@ class MemoryStore:
             (self._issued, {key: self._issued.get(key, 0) + n for key, n in changes.issued.items()}),
             (self._counters, {key: self._counters.get(key, 0) + n for key, n in changes.counters.items()}),
         ]
+        tables = [(table, changed) for table, changed in tables if changed]
         before = [{key: table.get(key, _ABSENT) for key in changed} for table, changed in tables]
         length, declared = len(self._entries), len(self.declarations)
         try:
