@@ -221,7 +221,7 @@ class SqlStore:
                 passes = trial.is_in_doubt or self._driver.is_passing(fault)
                 if not passes or trial.failures >= self._driver.attempts:
                     raise StoreUnavailable(
-                        f"the database failed ({type(fault).__name__}); the same call may safely be made again"
+                        f"the database failed ({self._driver.describe(fault)}); the same call may safely be made again"
                     ) from fault
                 wait = min(_LAST_WAIT, _FIRST_WAIT * 2**trial.failures)
                 time.sleep(wait * (0.5 + float(self._rng.random())))
@@ -243,7 +243,7 @@ class SqlStore:
         try:
             yield
         except self._driver.error as fault:
-            raise StoreUnavailable(f"the database failed ({type(fault).__name__})") from fault
+            raise StoreUnavailable(f"the database failed ({self._driver.describe(fault)})") from fault
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
