@@ -42,7 +42,7 @@ _MOST_LOCKINGS = 20
 
 def open_store(url: str | PathLike[str], salt: bytes, rng: Generator | None) -> SqlStore:
     """Open a store by path or URL; a message never shows the URL, which may hold a password."""
-    text = fspath(url)
+    text = fspath(url) if isinstance(url, str | PathLike) else None
     if not isinstance(text, str) or not text:
         raise InvalidValue("the path or URL of a ledger must be a text that is not empty")
     if text.startswith(("postgresql://", "postgresql+psycopg://")):
