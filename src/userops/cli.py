@@ -165,6 +165,8 @@ def _nps(given: argparse.Namespace) -> int:
         given.file, score=given.score, by=given.by, weight=given.weight, scale=scale, invalid=invalid
     )
     print(found)
+    if given.by is not None:
+        print(f"\n{found.comparison_table()}")  # type: ignore[union-attr]
     return 0
 
 
