@@ -1,0 +1,182 @@
+"""Lots of many members: granted, redeemed in the ledger's spending order, and expired, month by month.
+
+All grants of a block are known before, since no rule reads a balance. Lots lie member by member in the order
+in which a spend takes them: earliest expiry, then earliest availability, then earlier entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from attrs import define, field
+from numpy.typing import NDArray
+
+from userops.simulation.clock import NEVER, Clock
+from userops.simulation.rulebook import Ints, Mask
+
+#: The last bits of a tick say which of an event's rules gave; the others are the instant within the day.
+PLACE_BITS = 8
+PLACES = (1 << PLACE_BITS) - 1
+
+
+@define(eq=False)
+class Grants:
+    """Points granted, in no order: whose, when, from which fund, gone on which day, usable from which."""
+
+    row: NDArray[np.int32]
+    day: NDArray[np.int32]
+    #: Order among a member's grants of one day.
+    tick: NDArray[np.int32]
+    fund: NDArray[np.int16]
+    expiry: NDArray[np.int32]
+    activates: NDArray[np.int32]
+    points: Ints
+
+
+@define(eq=False)
+class Lots:
+    """The lots of a block of members, and what is left of them."""
+
+    clock: Clock
+    rows: int
+    start: Ints
+    row: NDArray[np.int32]
+    left: Ints
+    fund: NDArray[np.int16]
+    expiry: NDArray[np.int32]
+    #: The month in which each becomes usable.
+    usable: NDArray[np.int32]
+    #: What becomes usable in each month, and what is due to expire: by (2 · month, + 1 when at its very end).
+    rising: Ints = field(init=False)
+    due: Ints = field(init=False)
+    bucket: NDArray[np.int32] = field(init=False)
+    balance: Ints = field(init=False)
+    head: Ints = field(init=False)
+
+    @classmethod
+    def of(cls, clock: Clock, rows: int, grants: Grants) -> Lots:
+        """Sort grants into lots; what a member earns in one month under one fund and expiry is one lot."""
+        order = _spending_order(clock, grants)
+        row, fund, expiry = grants.row[order], grants.fund[order], grants.expiry[order]
+        months = clock.span.months
+        usable_day = grants.day[order] + grants.activates[order]
+        usable = np.full(len(order), months, dtype=np.int32)
+        inside = usable_day < len(clock.month_of)
+        usable[inside] = clock.month_of[usable_day[inside]]
+        is_new = np.ones(len(order), dtype=bool)
+        is_new[1:] = (
+            (row[1:] != row[:-1])
+            | (fund[1:] != fund[:-1])
+            | (expiry[1:] != expiry[:-1])
+            | (usable[1:] != usable[:-1])
+        )
+        first = np.flatnonzero(is_new)
+        points = np.add.reduceat(grants.points[order], first) if len(first) else grants.points[:0]
+        row = row[first]
+        start = np.searchsorted(row, np.arange(rows + 1))
+        return cls(clock, rows, start, row, points, fund[first], expiry[first], usable[first])
+
+    def __attrs_post_init__(self) -> None:
+        """Lay out what rises and falls in which month."""
+        months, rows = self.clock.span.months, self.rows
+        self.rising = _summed(self.usable, self.row, self.left, months, rows)
+        bounds = self.clock.first_days
+        month = np.searchsorted(bounds, self.expiry, side="left") - 1
+        at_end = self.expiry == bounds[np.minimum(month + 1, months)]
+        self.bucket = np.where(month >= months, 2 * months, 2 * month + at_end).astype(np.int32)
+        self.due = _summed(self.bucket, self.row, self.left, 2 * months, rows)
+        self.balance = np.zeros(rows, dtype=np.int64)
+        self.head = self.start[:-1].copy()
+
+    def open(self, month: int) -> None:
+        """Let the month's grants in, and those go that expire before its last day ends."""
+        self.balance += self.rising[month]
+        self.balance -= self.due[2 * month]
+
+    def close(self, month: int) -> None:
+        """Let those go that expire at the very end of the month."""
+        self.balance -= self.due[2 * month + 1]
+
+    def expiring(self, month: int, ahead: int = 2) -> Ints:
+        """Return what expires within the months after this one, seen late on its last day."""
+        stop = min(2 * self.clock.span.months, 2 * (month + ahead + 1))
+        found: Ints = self.due[2 * month + 1 : stop].sum(axis=0)
+        return found
+
+    def spend(self, month: int, row: Ints, points: Ints, taken: Callable[[Ints, Ints], None]) -> None:
+        """Take points out of the lots of distinct members who have them, late on the last day of a month."""
+        last = int(self.clock.first_days[month + 1]) - 1
+        need, place = points.copy(), self.head[row].copy()
+        stop = self.start[row + 1]
+        self.balance[row] -= points
+        at_head = np.ones(len(row), dtype=bool)
+        who = np.arange(len(row))
+        while len(who):
+            lot = place[who]
+            is_alive = self.expiry[lot] > last
+            part = np.where(is_alive & (self.usable[lot] <= month), np.minimum(self.left[lot], need[who]), 0)
+            self.left[lot] -= part
+            need[who] -= part
+            hit = part > 0
+            found = lot[hit]
+            is_due = self.bucket[found] < len(self.due)
+            self.due[self.bucket[found][is_due], self.row[found][is_due]] -= part[hit][is_due]
+            taken(found, part[hit])
+            # Lots used up or gone are passed for good as long as nothing before them is left.
+            at_head[who] &= ~is_alive | (self.left[lot] == 0)
+            passed = who[at_head[who]]
+            self.head[row[passed]] = place[passed] + 1
+            place[who] += 1
+            who = who[(need[who] > 0) & (place[who] < stop[who])]
+        if need.any():
+            raise AssertionError("a redemption asked for more than the lots hold")
+
+
+    def bill(self, month: int, row: int, points: int, costs: NDArray[np.float64]) -> float:
+        """Return what one member's redemption would cost its funds; nothing is taken."""
+        last = int(self.clock.first_days[month + 1]) - 1
+        total, need = 0.0, points
+        for lot in range(int(self.head[row]), int(self.start[row + 1])):
+            if self.expiry[lot] > last and self.usable[lot] <= month:
+                part = min(int(self.left[lot]), need)
+                total += part * float(costs[self.fund[lot]])
+                need -= part
+            if not need:
+                break
+        return total
+
+
+def _spending_order(clock: Clock, grants: Grants) -> Ints:
+    """Return the order of lots: by member, expiry, availability and entry."""
+    if grants.activates.any():
+        usable = grants.day + grants.activates
+        # Of equal instants of availability, the entry made first.
+        entry = (grants.tick & PLACES, grants.day, grants.tick >> PLACE_BITS)
+        return np.lexsort((*entry, usable, grants.expiry, grants.row))
+    # One packed sort: (member, expiry, day) and the place, which is in order of the day's entries.
+    codes = np.unique(grants.expiry, return_inverse=True)[1] if len(grants.expiry) else grants.expiry
+    size = max(1, len(grants.row))
+    bits = [max(1, int(x).bit_length()) for x in (codes.max(initial=0), grants.day.max(initial=0), size)]
+    row_bits = max(1, int(grants.row.max(initial=0)).bit_length())
+    if sum(bits) + row_bits > 62:
+        return np.lexsort((grants.tick, grants.day, grants.expiry, grants.row))
+    by_tick = np.argsort(grants.tick, kind="stable")
+    key = grants.row[by_tick].astype(np.int64)
+    for width, values in zip(bits, (codes[by_tick], grants.day[by_tick], np.arange(len(by_tick))), strict=True):
+        key <<= width
+        key |= values
+    key.sort()
+    found: Ints = by_tick[key & ((1 << bits[2]) - 1)]
+    return found
+
+
+def _summed(place: Ints, row: Ints, points: Ints, size: int, rows: int) -> Ints:
+    """Return sums by (place, row); places from `size` on are left out."""
+    total = np.zeros(size * rows, dtype=np.int64)
+    inside: Mask = (place >= 0) & (place < size)
+    np.add.at(total, place[inside].astype(np.int64) * rows + row[inside], points[inside])
+    return total.reshape(size, rows)
+
+
+__all__ = ["NEVER", "Grants", "Lots"]
