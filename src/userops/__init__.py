@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from userops.core.conditions import F as F
     from userops.core.events import Event as Event
     from userops.errors import PlanError as PlanError
+    from userops.errors import PlanFault as PlanFault
     from userops.errors import Rejected as Rejected
     from userops.errors import UseropsError as UseropsError
 
@@ -24,13 +25,14 @@ _HOME = {
     "UseropsError": "errors",
     "Rejected": "errors",
     "PlanError": "errors",
+    "PlanFault": "errors",
     "Event": "core.events",
     "F": "core.conditions",
     "Condition": "core.conditions",
 }
 _ROOMS = ("points", "tiers", "referrals", "nps", "segments", "program", "simulation")
 
-__all__ = ["Condition", "Event", "F", "PlanError", "Rejected", "UseropsError", "__version__"]
+__all__ = ["Condition", "Event", "F", "PlanError", "PlanFault", "Rejected", "UseropsError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,7 @@ MAX_FAULTS = 100
 _TOO_DOTTED = re.compile(rf"(?:[^\s.=\[\]]{{1,80}}[ \t]*\.[ \t]*){{{MAX_DEPTH}}}")
 _TOO_NESTED = re.compile(rf"(?:[\[{{][\s]*){{{MAX_DEPTH}}}")
 _PLAIN_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?")
+_PATH_MARK = re.compile(r"[.\[]")
 _REQUIRED: Any = object()
 
 
@@ -42,6 +43,8 @@ def read_text(path_or_text: str | Path, *, what: str) -> tuple[str, Path | None]
     """
     if isinstance(path_or_text, str) and "\n" in path_or_text:
         return path_or_text, None
+    if not isinstance(path_or_text, str | Path):
+        raise InvalidValue(f"a {what} is a path, or text with a newline, not {type(path_or_text).__name__}")
     path = Path(path_or_text)
     try:
         with path.open("rb") as file:
@@ -90,15 +93,15 @@ def _check_depth(value: Any, left: int) -> None:
 
 def load(table: Mapping[str, Any], build: Callable[[Section], T], *, what: str) -> T:
     """Build a value from a table, raising one `PlanError` with every fault found on the way."""
-    faults: list[PlanFault] = []
+    faults = Faults()
     root = Section(table, "", faults)
     value = root.build(lambda: build(root))
     root.finish()
-    if faults or value is None:
-        listed = faults[:MAX_FAULTS] or [PlanFault("", "nothing to load")]
-        if len(faults) > MAX_FAULTS:
-            listed.append(PlanFault("", f"and {len(faults) - MAX_FAULTS} more"))
-        count = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
+    if faults.count or value is None:
+        listed = faults.listed or [PlanFault("", "nothing to load")]
+        if faults.count > len(listed):
+            listed.append(PlanFault("", f"and {faults.count - len(listed)} more"))
+        count = f"{faults.count} fault{'' if faults.count == 1 else 's'}"
         raise PlanError(f"the {what} has {count}", listed)
     return value
 
@@ -116,10 +119,32 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(names[:12])}" if names else ""
 
 
+class Faults:
+    """The faults of one file as they are found, and the tables that hold any."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.count = 0
+        self.listed: list[PlanFault] = []
+        self._faulty: set[str] = set()
+
+    def add(self, path: str, message: str) -> None:
+        """Note a fault; beyond `MAX_FAULTS` they are counted, not kept."""
+        self.count += 1
+        if len(self.listed) < MAX_FAULTS:
+            self.listed.append(PlanFault(path, message))
+        self._faulty.update(path[: mark.start()] for mark in _PATH_MARK.finditer(path))
+        self._faulty.update(("", path))
+
+    def touch(self, path: str) -> bool:
+        """Say whether a fault was noted at a path or below."""
+        return path in self._faulty
+
+
 class Section:
     """One table of a file, read key by key; what is wrong is noted with its path."""
 
-    def __init__(self, table: Mapping[str, Any], path: str, faults: list[PlanFault]) -> None:
+    def __init__(self, table: Mapping[str, Any], path: str, faults: Faults) -> None:
         """Read `table`, found at `path`, noting faults in the list shared by the whole file."""
         self._table = table
         self._read: set[str] = set()
@@ -141,26 +166,23 @@ class Section:
 
     def fault(self, key: str | None, message: str) -> None:
         """Note a fault of a key, or of the table itself."""
-        self._faults.append(PlanFault(self.path if key is None else self.at(key), message))
+        self._faults.add(self.path if key is None else self.at(key), message)
 
     def build(self, make: Callable[[], T]) -> T | None:
         """Return what `make` returns, or None when it, or a reading before, found this table faulty."""
-        before = len(self._faults)
+        before = self._faults.count
         try:
             value = make()
         except InvalidValue as fault:
             # A faulty field already noted often makes the whole invalid too: say the cause only.
-            if len(self._faults) == before and not self.is_faulty():
+            if self._faults.count == before and not self.is_faulty():
                 self.fault(None, str(fault))
             return None
         return None if self.is_faulty() else value
 
     def is_faulty(self) -> bool:
         """Say whether a fault was noted in this table or below."""
-        if not self.path:
-            return bool(self._faults)
-        inside = (f"{self.path}.", f"{self.path}[")
-        return any(fault.path == self.path or fault.path.startswith(inside) for fault in self._faults)
+        return self._faults.touch(self.path)
 
     def value(self, key: str, convert: Callable[[Any], T], default: Any = _REQUIRED) -> T:
         """Return `convert(value)` of a key; what it refuses is a fault of the key."""
@@ -246,7 +268,7 @@ class Section:
             if isinstance(item, Mapping):
                 found.append(Section(item, path, self._faults))
             else:
-                self._faults.append(PlanFault(path, f"must be a table, not {_shown(item)}"))
+                self._faults.add(path, f"must be a table, not {_shown(item)}")
         return found
 
     def named_sections(self, key: str) -> dict[str, Section]:

@@ -19,6 +19,26 @@ from userops.core.commands import (
     Transfer,
     WriteOff,
 )
+from userops.points.accounting import (
+    AccruedRow,
+    DebtRow,
+    RevenueRow,
+    RollForward,
+    RollForwardRow,
+    accrued_cost,
+    allocate_price,
+    debts_by_age,
+    revenue_schedule,
+    roll_forward,
+)
+from userops.points.breakage import (
+    ChainLadder,
+    RedemptionRate,
+    Triangle,
+    chain_ladder,
+    redemption_rate,
+    redemption_triangle,
+)
 from userops.points.ledger import Ledger
 from userops.points.transaction import Posting
 from userops.points.values import (
@@ -38,12 +58,15 @@ from userops.points.values import (
 )
 
 __all__ = [
+    "AccruedRow",
     "Balance",
     "Budget",
     "Capture",
+    "ChainLadder",
     "Clawback",
     "Command",
     "Currency",
+    "DebtRow",
     "Earn",
     "Entry",
     "Exchange",
@@ -61,11 +84,24 @@ __all__ = [
     "Note",
     "Posting",
     "Receipt",
+    "RedemptionRate",
     "Release",
     "Restore",
+    "RevenueRow",
     "Reverse",
+    "RollForward",
+    "RollForwardRow",
     "Spend",
     "Statement",
     "Transfer",
+    "Triangle",
     "WriteOff",
+    "accrued_cost",
+    "allocate_price",
+    "chain_ladder",
+    "debts_by_age",
+    "redemption_rate",
+    "redemption_triangle",
+    "revenue_schedule",
+    "roll_forward",
 ]

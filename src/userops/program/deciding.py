@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, evolve
 
@@ -15,6 +15,7 @@ from userops.core.events import Event
 from userops.core.ids import derived_id
 from userops.errors import IncomparableError, InvalidValue
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     REDEEMED,
     Choice,
@@ -26,15 +27,12 @@ from userops.program.rules import (
 )
 from userops.program.state import State, Tally, counted, last_paid, streak_length
 
-if TYPE_CHECKING:
-    from userops.program.program import Program
-
 
 @define
 class Deciding:
     """One decision in the making: what is known, and what its rules have given so far."""
 
-    program: Program
+    program: Rulebook
     event: Event
     state: State
     tier: str | None
@@ -42,7 +40,7 @@ class Deciding:
     record: dict[str, Any]
 
     @classmethod
-    def of(cls, program: Program, event: Event, state: State, tier: str | None) -> Deciding:
+    def of(cls, program: Rulebook, event: Event, state: State, tier: str | None) -> Deciding:
         """Gather what conditions may read: the person, the event's data, amount, counters and tier."""
         record = {**state.record, **event.data}
         if event.amount is not None:
@@ -270,7 +268,7 @@ def note_of(deciding: Deciding) -> Note:
     )
 
 
-def tier_before(program: Program, event: Event, state: State, more: int = 0) -> str | None:
+def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) -> str | None:
     """Return the tier that the program's ladder gives the member at the event, `more` value counted too."""
     if program.ladder is None:
         return None
@@ -299,7 +297,7 @@ def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outc
     return [next(merged[value]) for value in is_value]
 
 
-def decide_event(program: Program, event: Event, state: State) -> Decision:
+def decide_event(program: Rulebook, event: Event, state: State) -> Decision:
     """Decide an event that is no cancellation."""
     earns = [rule for rule in program.earn if rule.on == event.kind]
     redeems = [rule for rule in program.redeem if rule.on == event.kind]

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import zone
-from userops.core.commands import Clawback
 from userops.core.events import Event, Record
 from userops.core.files import Section, load, parse, read_text
-from userops.core.ids import derived_id
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
 from userops.program import reading, running
 from userops.program.bounds import why_unbounded, worst_case
-from userops.program.deciding import decide_event
 from userops.program.decision import Decision
-from userops.program.returning import decide_return
+from userops.program.rulebook import Rulebook
 from userops.program.rules import (
-    CANCELLED,
-    BenefitOffer,
     Choice,
-    Counter,
     EarnRule,
     Limit,
     RedeemRule,
-    Sink,
     check_versions,
 )
 from userops.program.state import State
@@ -41,7 +33,7 @@ SCHEMA = 1
 
 
 @frozen(kw_only=True)
-class Program:
+class Program(Rulebook):
     """The rules as data: what is earned and spent, from whose budget, in which tiers.
 
     >>> program = Program.load('''
@@ -62,24 +54,6 @@ class Program:
       delivery: 10,000 points
     """
 
-    name: str
-    timezone: str = "UTC"
-    currencies: Mapping[str, Currency] = field(factory=dict, hash=False)
-    funds: Mapping[str, Fund] = field(factory=dict, hash=False)
-    earn: tuple[EarnRule, ...] = ()
-    redeem: tuple[RedeemRule, ...] = ()
-    groups: Mapping[str, Choice] = field(factory=dict, hash=False)
-    sinks: Mapping[str, Sink] = field(factory=dict, hash=False)
-    counters: tuple[Counter, ...] = ()
-    benefits: tuple[BenefitOffer, ...] = ()
-    #: The tiers' ladder, and the currency whose entries it counts.
-    ladder: Any = None
-    value_currency: str | None = None
-    #: Whether the event that crosses a threshold already earns at the new tier.
-    is_new_rate: bool = False
-    #: The table it was read from.
-    table: Mapping[str, Any] = field(factory=dict, hash=False, repr=False, eq=False)
-
     @classmethod
     def load(cls, path_or_text: str | Path) -> Program:
         """Read a program from a file, or from text with a newline; one `PlanError` carries every fault."""
@@ -91,48 +65,12 @@ class Program:
         """Build a program from the table of a file."""
         return load(table, partial(_build, table=table), what="program")
 
-    @functools.cached_property
-    def tz(self) -> tzinfo:
-        """The program's time zone."""
-        return zone(self.timezone)
-
-    @functools.cached_property
-    def prefix(self) -> str:
-        """What the ids of this program's commands begin with."""
-        return derived_id(self.name)
-
-    @functools.cached_property
-    def cap_names(self) -> Mapping[str, tuple[str, ...]]:
-        """Of each rule, the names under which caps count its grants."""
-        names: dict[str, tuple[str, ...]] = {}
-        for rule in self.earn:
-            found = (rule.name, *(limit.name for limit in rule.limits))
-            names[rule.name] = tuple(dict.fromkeys(names.get(rule.name, ()) + found))
-        return names
-
-    @functools.cached_property
-    def clawbacks(self) -> Mapping[str, Clawback]:
-        """Of each rule, how a cancelled event takes its grant back."""
-        return {rule.name: rule.clawback for rule in self.earn}
-
-    @functools.cached_property
-    def limits_of_all(self) -> tuple[Limit, ...]:
-        """The caps that count the grants of the whole program, each once."""
-        limits = (limit for rule in self.earn for limit in rule.limits if limit.cap.scope == "program")
-        return tuple(dict.fromkeys(limits))
-
-    def counts(self, kind: str) -> bool:
-        """Say whether some counter counts events of a kind."""
-        return any(counter.on == kind for counter in self.counters)
-
     def decide(self, event: Event, state: State | None = None) -> Decision:
         """Return what the rules make of an event, given the member's past; posts nothing.
 
         `state=None` is a member without history.
         """
-        past = State() if state is None else state
-        is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
-        return (decide_return if is_return else decide_event)(self, event, past)
+        return running.decide(self, event, State() if state is None else state)
 
     def state(
         self,
@@ -162,12 +100,25 @@ class Program:
         return running.handle(self, event, ledger, members)
 
     def run(
-        self, events: Iterable[Event], ledger: Ledger, members: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        events: Iterable[Event],
+        ledger: Ledger,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[Decision]:
-        """Register what the program declares, then handle events by (`at`, place in the list)."""
+        """Register what the program declares, then handle events by (`at`, place in the list).
+
+        Returns the decisions in that order. `progress` is told (done, total) after each event.
+        """
         ordered = sorted(_events(events), key=lambda event: event.at)
         self.register(ledger)
-        return [self.handle(event, ledger, members) for event in ordered]
+        decisions = []
+        for event in ordered:
+            decisions.append(self.handle(event, ledger, members))
+            if progress is not None:
+                progress(len(decisions), len(ordered))
+        return decisions
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.

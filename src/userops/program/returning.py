@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from userops.core.commands import Clawback, Command, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id
 from userops.program.deciding import Deciding, note_of
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED
 from userops.program.state import Given, State, returns_of
 
-if TYPE_CHECKING:
-    from userops.program.program import Program
 
-
-def decide_return(program: Program, event: Event, state: State) -> Decision:
+def decide_return(program: Rulebook, event: Event, state: State) -> Decision:
     """Take back what the reference of a `<kind>.cancelled` event gave; no rule is evaluated anew.
 
     Without an amount everything left goes. With one, what stays of each rule's grant is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import evolve
 
@@ -14,27 +14,33 @@ from userops.core.events import Event
 from userops.core.ids import derived_id, split_id
 from userops.errors import IdConflict, Rejected
 from userops.points import Entry, Ledger, Posting
+from userops.program.deciding import decide_event
 from userops.program.decision import Decision, Outcome, Status
-from userops.program.rules import Limit
+from userops.program.returning import decide_return
+from userops.program.rulebook import Rulebook
+from userops.program.rules import CANCELLED, Limit
 from userops.program.state import Bucket, State, bucket_of, read_state
-
-if TYPE_CHECKING:
-    from userops.program.program import Program
 
 Members = Mapping[str, Mapping[str, Any]] | None
 
 
-def handle(program: Program, event: Event, ledger: Ledger, members: Members) -> Decision:
+def decide(program: Rulebook, event: Event, state: State) -> Decision:
+    """Return what the rules make of an event: a cancellation takes back, anything else gives or spends."""
+    is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
+    return (decide_return if is_return else decide_event)(program, event, state)
+
+
+def handle(program: Rulebook, event: Event, ledger: Ledger, members: Members) -> Decision:
     """Handle one event in one transaction of its member."""
     return ledger.transact([event.member], lambda posting: _handle(program, event, posting, members))
 
 
-def _handle(program: Program, event: Event, posting: Posting, members: Members) -> Decision:
+def _handle(program: Rulebook, event: Event, posting: Posting, members: Members) -> Decision:
     before = _answered(program, event, posting)
     if before is not None:
         return before
     state = read_past(program, posting, event, members)
-    decision = program.decide(event, state)
+    decision = decide(program, event, state)
     outcomes = tuple(_post_outcome(outcome, posting) for outcome in decision.outcomes)
     # What nothing came of can be tried again: it leaves no trace unless a counter counts it.
     is_recorded = any(outcome.receipts for outcome in outcomes) or program.counts(event.kind)
@@ -45,7 +51,7 @@ def _handle(program: Program, event: Event, posting: Posting, members: Members) 
     return evolve(decision, outcomes=outcomes, notes=notes)
 
 
-def read_past(program: Program, posting: Posting, event: Event, members: Members) -> State:
+def read_past(program: Rulebook, posting: Posting, event: Event, members: Members) -> State:
     """Return a member's past, with what is known of the person and the program-wide counts of now."""
     state = read_state(posting.entries(event.member), program.prefix, program.value_currency)
     counts = {}
@@ -58,13 +64,13 @@ def read_past(program: Program, posting: Posting, event: Event, members: Members
     return evolve(state, record=dict((members or {}).get(event.member, {})), program=counts)
 
 
-def state_of(program: Program, ledger: Ledger, member: str, at: datetime, members: Members) -> State:
+def state_of(program: Rulebook, ledger: Ledger, member: str, at: datetime, members: Members) -> State:
     """Return a member's past as the rules see it at an instant."""
     probe = Event("probe", "probe", member, at)
     return ledger.transact([member], lambda posting: read_past(program, posting, probe, members))
 
 
-def _answered(program: Program, event: Event, posting: Posting) -> Decision | None:
+def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | None:
     """Return the answer of an event that was handled before, from its entries."""
     prefix = derived_id(program.name, event.id)
     entries = [entry for entry in posting.entries(event=event.id) if entry.id.startswith(prefix)]
@@ -144,12 +150,12 @@ def _points_of(commands: Sequence[Command]) -> int:
     return total
 
 
-def _counter(program: Program, bucket: Bucket, what: str) -> str:
+def _counter(program: Rulebook, bucket: Bucket, what: str) -> str:
     return derived_id(program.name, *bucket, what)
 
 
 def _count_for_program(
-    program: Program, event: Event, outcomes: tuple[Outcome, ...], posting: Posting, state: State
+    program: Rulebook, event: Event, outcomes: tuple[Outcome, ...], posting: Posting, state: State
 ) -> None:
     """Count grants, and what was taken back of them, against caps of the whole program."""
     if not program.limits_of_all:
@@ -177,7 +183,7 @@ def _count_for_program(
 
 
 def _program_buckets(
-    program: Program, rule: str, at: datetime, reference: str
+    program: Rulebook, rule: str, at: datetime, reference: str
 ) -> Iterator[tuple[Limit, Bucket]]:
     """Yield the program-wide limits of a rule's version in force, and what each counts together."""
     day = local_day(at, program.tz)

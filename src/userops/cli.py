@@ -1,0 +1,175 @@
+"""The command line: parse, call, print. Exit codes: 0 done, 1 something is wrong with the input, 2 usage."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from userops.errors import PlanError, UseropsError
+
+if TYPE_CHECKING:
+    from userops.points import Ledger
+    from userops.program import Decision, Program
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. Errors are lines on standard error, never a traceback."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        return int(given.run(given))
+    except PlanError as faults:
+        print(f"userops: {faults}", file=sys.stderr)
+    except (UseropsError, OSError) as fault:
+        print(f"userops: {fault}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("userops: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    from userops import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="userops", description="User operations: one program file, run live, replayed or simulated."
+    )
+    parser.add_argument("--version", action="version", version=f"userops {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="read a program file and say what it promises, or its faults")
+    check.add_argument("program", type=Path, metavar="PROGRAM")
+    check.set_defaults(run=_check)
+
+    replay = commands.add_parser("replay", help="run the events of a CSV file through a program")
+    replay.add_argument("program", type=Path, metavar="PROGRAM")
+    replay.add_argument("events", type=Path, metavar="EVENTS.csv")
+    replay.add_argument("--ledger", metavar="FILE.db", help="keep the ledger in this file (default: memory)")
+    replay.set_defaults(run=_replay)
+
+    simulate = commands.add_parser("simulate", help="forecast a points budget from a plan file")
+    simulate.add_argument("plan", type=Path, metavar="PLAN")
+    simulate.add_argument("--replications", type=_count, default=200, help="default: %(default)s")
+    simulate.add_argument("--sample", type=_count, default=2_000, help="members drawn per group: %(default)s")
+    simulate.add_argument("--seed", type=_count, default=7, help="default: %(default)s")
+    simulate.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="also write a report that opens offline"
+    )
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def _check(given: argparse.Namespace) -> int:
+    from userops.core.tables import Table
+    from userops.program import Program
+
+    program = Program.load(given.program)
+    print(f"{given.program}: program {program.name!r} is sound ({program.timezone}).\n")
+    rules = [
+        {
+            "rule": rule.name,
+            "on": rule.on,
+            "fund": rule.fund,
+            "at most": rule.greatest_grant(),
+            "caps": "; ".join(limit.describe() for limit in rule.limits) or None,
+        }
+        for rule in program.earn
+    ]
+    print(Table.of_rows(rules, ["rule", "on", "fund", "at most", "caps"], title="Earn rules"))
+    worst = program.worst_case(members=1_000, events=1_000_000)
+    rows = [{"fund": fund, "points": points} for fund, points in worst.items()]
+    title = "\nWorst case in a year of 1,000 members and 1,000,000 events"
+    print(Table.of_rows(rows, ["fund", "points"], title=title))
+    return 0
+
+
+def _replay(given: argparse.Namespace) -> int:
+    from userops.points import Ledger
+    from userops.program import Program, read_events
+
+    program = Program.load(given.program)
+    events = read_events(given.events)
+    with Ledger.open(given.ledger) if given.ledger else Ledger.in_memory() as ledger:
+        with _Progress("events") as progress:
+            decisions = program.run(events, ledger, progress=progress)
+        _print_replay(program, ledger, decisions)
+        return 1 if ledger.audit() else 0
+
+
+def _print_replay(program: Program, ledger: Ledger, decisions: list[Decision]) -> None:
+    from userops.core.tables import Table
+
+    members = {decision.event.member for decision in decisions}
+    print(f"{len(decisions):,} events of {len(members):,} members, by program {program.name!r}.\n")
+    tally: Counter[tuple[str, str]] = Counter()
+    given: Counter[str] = Counter()
+    for decision in decisions:
+        for outcome in decision.outcomes:
+            tally[(outcome.rule, outcome.status.value)] += 1
+            given[outcome.rule] += outcome.given
+    statuses = ("fired", "capped", "not", "refused")
+    rules = [
+        {"rule": rule, "points": points, **{status: tally[(rule, status)] for status in statuses}}
+        for rule, points in given.items()
+    ]
+    print(Table.of_rows(rules, ["rule", "points", *statuses], title="Rules"))
+    if decisions:
+        at = max(decision.event.at for decision in decisions)
+        names = ["fund", "currency", "issued", "redeemed", "expired", "clawed_back", "outstanding", "debt"]
+        rows = [{name: getattr(row, name) for name in names} for row in ledger.funding(at)]
+        print(Table.of_rows(rows, names, title=f"\nFunds at {at.astimezone(program.tz).isoformat()}"))
+    findings = ledger.audit()
+    print(f"\nAudit: {f'{len(findings)} findings' if findings else 'sound'}.")
+    for finding in findings[:20]:
+        print(f"  {finding.kind} {finding.where}: {finding.message}")
+
+
+def _simulate(given: argparse.Namespace) -> int:
+    from userops.simulation import Plan
+
+    plan = Plan.load(given.plan)
+    with _Progress("replications") as progress:
+        forecast = plan.simulate(
+            replications=given.replications, seed=given.seed, sample=given.sample, progress=progress
+        )
+    print(forecast)
+    if given.out is not None:
+        forecast.report(given.out)
+        print(f"\nThe report is in {given.out}.")
+    return 0
+
+
+class _Progress:
+    """A bar on standard error where it is a terminal and the extra `progress` is there, else nothing."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._show
+
+    def _show(self, done: int, total: int) -> None:
+        if self._bar is None:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                return
+            self._bar = tqdm(total=total, unit=f" {self._unit}", disable=None, leave=False, file=sys.stderr)
+        self._bar.update(done - self._bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
