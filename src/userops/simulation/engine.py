@@ -202,6 +202,8 @@ def _prepared(
         return prepare(rules, row, day, step, [columns], [None])
     words = tier.words or ()
     events = prepare(rules, row, day, step, [columns], [None])
+    events.tiers = (*(word if isinstance(word, str) else None for word in words), None)
+    events.tier = np.where(tier.values < 0, len(words), tier.values)
     for code, word in enumerate(words):
         if not isinstance(word, str):
             continue

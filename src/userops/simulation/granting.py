@@ -44,6 +44,9 @@ class KindEvents:
     #: What each rule gave, and what the ledger refused of it.
     given: list[Ints] = field(factory=list)
     refused: list[Ints] = field(factory=list)
+    #: Of each event, the place of the member's tier in `tiers`, where the events' data say it.
+    tier: Ints | None = None
+    tiers: tuple[str | None, ...] = (None,)
 
 
 def prepare(
@@ -184,7 +187,8 @@ class Granting:
         row, day = events.row[part], events.day[part]
         given = _by_tier(events.asked[place], part, tier)
         if isinstance(one.rule.points, Streak):
-            given = given * self._streak_points(one, row, day, tier)
+            own = tier if events.tier is None else (events.tier[part], events.tiers)
+            given = given * self._streak_points(one, row, day, own)
         for k, x in enumerate(one.limits):
             cap: Cap = x.limit.cap
             limit = cap.points if cap.times is None else cap.times
