@@ -44,7 +44,9 @@ def by_the_ledger(plan, trace):
             if isinstance(outcome.error, BudgetExceeded):
                 rule = next(rule for rule in plan.program.earn if rule.name == outcome.rule)
                 if rule.currency == "points":
-                    found[month, outcome.error.fund]["refused"] += outcome.asked if not outcome.cap else outcome.error.asked
+                    found[month, outcome.error.fund]["refused"] += (
+                        outcome.asked if not outcome.cap else outcome.error.asked
+                    )
     return found
 
 
@@ -174,9 +176,16 @@ def plans(draw):
     word = {"city": {"Hefei": 2, "Wuhan": 1, "Shanghai": 1}, "tier": {"gold": 1, "ep": 1, "none": 2}}
     data = {kind: {"amount": {"uniform": [0, 60]}, **word} for kind in draw(st.sets(st.sampled_from(KINDS)))}
     plan = {
-        "horizon": {"start": date(2027, draw(st.sampled_from((1, 10))), 1), "months": draw(st.integers(1, 5))},
+        "horizon": {
+            "start": date(2027, draw(st.sampled_from((1, 10))), 1),
+            "months": draw(st.integers(1, 5)),
+        },
         "population": {
-            "fan": {"members": 6, "joins_per_month": 1, "becomes": {"group": "owner", "per_month": Decimal("0.1"), "event": "a.done"}},
+            "fan": {
+                "members": 6,
+                "joins_per_month": 1,
+                "becomes": {"group": "owner", "per_month": Decimal("0.1"), "event": "a.done"},
+            },
             "owner": {"members": 3},
         },
         "behaviour": {

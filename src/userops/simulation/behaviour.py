@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 from attrs import evolve, field, frozen
-from numpy.typing import NDArray
 
 from userops.core.files import Section
 from userops.core.ids import MAX_EVENT_ID_BYTES, identifier
 from userops.errors import InvalidValue
+from userops.simulation.arrays import Ints
 from userops.simulation.distributions import Parameter, number, parameter
 
 #: The event that a referrer's invitee makes happen by joining, unless the plan names another.
 INVITED = "referral.joined"
 MONTHS_OF_YEAR = 12
+#: The chances of what never and of what always happens.
+NEVER, ALWAYS = Parameter("number", (0.0,), 0.0, 1.0), Parameter("number", (1.0,), 0.0, 1.0)
 
 share = partial(parameter, low=0.0, high=1.0)
 rate = partial(parameter, low=0.0, high=1e6)
@@ -45,24 +47,26 @@ class Draw:
     values: tuple[Any, ...] = ()
     weights: tuple[float, ...] = ()
 
-    def draw(self, rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+    def draw(self, rng: np.random.Generator, size: int) -> Ints:
         """Return whole numbers, or places in `values`."""
         if self.amount is not None:
-            return np.rint(self.amount.draw(rng, size)).astype(np.int64)
+            whole: Ints = np.rint(self.amount.draw(rng, size)).astype(np.int64)
+            return whole
         edges = np.cumsum(np.asarray(self.weights))
         place = np.searchsorted(edges, rng.random(size) * edges[-1], side="right")
-        return np.minimum(place, len(edges) - 1).astype(np.int64)
+        places: Ints = np.minimum(place, len(edges) - 1).astype(np.int64)
+        return places
 
 
 @frozen(kw_only=True)
 class Behaviour:
     """What the members of one group do in a month."""
 
-    lapse: Parameter = Parameter("number", (0.0,), 0.0, 1.0)
+    lapse: Parameter = NEVER
     #: How much members differ in their lapse: 0 not at all; the variance of a beta is `m (1 - m) · spread`.
     lapse_spread: float = 0.0
-    redeem: Parameter = Parameter("number", (0.0,), 0.0, 1.0)
-    redeem_share: Parameter = Parameter("number", (1.0,), 0.0, 1.0)
+    redeem: Parameter = NEVER
+    redeem_share: Parameter = ALWAYS
     #: The balance at which members redeem as often as `redeem` says: below it less, above it up to twice.
     redeem_balance: float = 1_000.0
     #: How much more often a member redeems whose whole balance is about to expire: 1 means twice.

@@ -11,14 +11,13 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from attrs import define, frozen
-from numpy.typing import NDArray
 
 from userops.core.calendar import add_days, add_months, instant, month_starts, zone
 from userops.core.expiry import Expiry
+from userops.simulation.arrays import Ints
 
 #: An expiry that never comes.
 NEVER = np.int32(2**30)
-Ints = NDArray[np.int32]
 
 
 @frozen
@@ -84,8 +83,17 @@ class Clock:
         ends = [add_days(expiry.last_day(day), 1).toordinal() - first for day in self.days]
         return np.array(ends, dtype=np.int64).clip(0, NEVER).astype(np.int32)
 
+    @cached_property
+    def _shifts(self) -> dict[tuple[int, int], Ints]:
+        return {}
+
     def shifted(self, *, months: int = 0, days: int = 0) -> Ints:
         """Of each day, the day at the same place `months` and `days` later (earlier, when negative)."""
+        if (months, days) not in self._shifts:
+            self._shifts[months, days] = self._shift(months, days)
+        return self._shifts[months, days]
+
+    def _shift(self, months: int, days: int) -> Ints:
         first = self.days[0].toordinal()
         found = [add_days(add_months(day, months), days).toordinal() - first for day in self.days]
         return np.array(found, dtype=np.int32)

@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from userops.core.amounts import MAX_POINTS
 from userops.core.files import did_you_mean
 from userops.errors import InvalidValue
-
-Floats = NDArray[np.float64]
 
 #: The forms of a distribution, and how many numbers each takes.
 FORMS = {"normal": 2, "lognormal": 2, "beta": 2, "triangular": 3, "uniform": 2, "empirical": None}
@@ -63,8 +60,10 @@ class Parameter:
             found = rng.uniform(v[0], v[1], size)
         else:
             found = np.asarray(v)[rng.integers(0, len(v), size)]
-        return np.clip(found, self.low, self.high) if size is not None else float(
-            min(max(found, self.low), self.high)
+        return (
+            np.clip(found, self.low, self.high)
+            if size is not None
+            else float(min(max(found, self.low), self.high))
         )
 
     def mean(self) -> float:

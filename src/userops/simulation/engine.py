@@ -9,16 +9,16 @@ import numpy as np
 from attrs import define
 from numpy.typing import NDArray
 
+from userops.simulation.arrays import Array, Floats, Ints
 from userops.simulation.facts import columns_of
 from userops.simulation.granting import Granting, KindEvents, Shared, prepare
 from userops.simulation.happenings import Happenings, happen, rank_within
 from userops.simulation.lots import PLACE_BITS, Grants, Lots
 from userops.simulation.population import Rows, World, make_rows
 from userops.simulation.redeeming import Redeeming
-from userops.simulation.rulebook import Column, Columns, Ints
+from userops.simulation.rulebook import Column, Columns
 from userops.simulation.spec import Spec
 
-Array = NDArray[Any]
 #: A sample is split into so many parts, whose spread tells the sampling noise.
 PARTS = 8
 
@@ -28,9 +28,9 @@ class Block:
     """Members of one or several replications laid end to end, and their events."""
 
     rows: Rows
-    replication: NDArray[np.int32]
-    weight: NDArray[np.float64]
-    part: NDArray[np.int32]
+    replication: Ints
+    weight: Floats
+    part: Ints
     found: Happenings
     #: Of each kind, the fields of its events.
     columns: list[Columns]
@@ -50,9 +50,18 @@ def gather(spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int,
     for local, place, chunk in chunks:
         world, where = worlds[local], (place, chunk)
         rows = make_rows(world, place, chunk)
-        found = happen(world, rows, spec.clock, spec.kinds, spec.words, where)
+        found = happen(world, rows, clock=spec.clock, kinds=spec.kinds, words=spec.words, where=where)
         columns = [
-            columns_of(world, rows, found, spec.clock, spec.program, spec.kinds, spec.words, kind)
+            columns_of(
+                world,
+                rows,
+                found,
+                clock=spec.clock,
+                program=spec.program,
+                kinds=spec.kinds,
+                words=spec.words,
+                kind=kind,
+            )
             for kind in range(len(spec.kinds))
         ]
         chances = world.stream("redeem", *where).random((spec.span.months, len(rows)), dtype=np.float32)
@@ -84,7 +93,9 @@ def _empty(spec: Spec) -> Part:
     none8, none16 = empty.astype(np.int8), empty.astype(np.int16)
     chances = np.zeros((spec.span.months, 0), dtype=np.float32)
     rows = Rows(none8, none16, none16, none16, none8, empty)
-    return Part(rows, Happenings(empty, empty, none8, empty), [{} for _ in spec.kinds], 0, 0, chances, chances[0])
+    return Part(
+        rows, Happenings(empty, empty, none8, empty), [{} for _ in spec.kinds], 0, 0, chances, chances[0]
+    )
 
 
 def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array, Array]) -> Block:
@@ -93,7 +104,7 @@ def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array
     sizes = [len(part.rows) for part in parts]
     offsets = [int(at) for at in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
     names = ("group", "arrival", "lapse", "becomes", "target")
-    joined = [np.concatenate([getattr(part.rows, name) for part in parts]) for name in names]
+    joined: list[Any] = [np.concatenate([getattr(part.rows, name) for part in parts]) for name in names]
     referrer = [
         np.where(part.rows.referrer >= 0, part.rows.referrer + at, -1)
         for part, at in zip(parts, offsets, strict=True)
@@ -113,7 +124,9 @@ def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array
     ]
     place = np.concatenate([np.arange(size, dtype=np.int32) % PARTS for size in sizes])
     return Block(
-        rows=Rows(*joined, referrer=np.concatenate(referrer).astype(np.int32)),
+        rows=Rows(
+            **dict(zip(names, joined, strict=True)), referrer=np.concatenate(referrer).astype(np.int32)
+        ),
         replication=np.repeat([part.local for part in parts], sizes).astype(np.int32),
         weight=np.repeat([part.rows.weight for part in parts], sizes).astype(np.float64),
         part=np.repeat([part.group * PARTS for part in parts], sizes).astype(np.int32) + place,
@@ -187,21 +200,19 @@ def grant(spec: Spec, block: Block, shared: Shared | None) -> Granted:
         places[kind] = mine[order]
         columns = {name: column.taken(order) for name, column in block.columns[kind].items()}
         at = places[kind]
-        events[kind] = _prepared(spec, kind, found.row[at], found.day[at], steps[at], columns)
+        events[kind] = _prepared(spec, kind, columns, row=found.row[at], day=found.day[at], step=steps[at])
     Granting(spec.book, len(block.rows), shared).run(events)
     return Granted(events, places, _collected(spec, block, events, places))
 
 
-def _prepared(
-    spec: Spec, kind: int, row: Array, day: Array, step: Ints, columns: Columns
-) -> KindEvents:
+def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array, step: Ints) -> KindEvents:
     """Prepare a kind's rules; without a ladder the tier is what the event's data say."""
     tier = columns.get("tier")
     rules = spec.book.rules[kind]
     if tier is None or not any(one.rule.multiply_by_tier for one in rules):
-        return prepare(rules, row, day, step, [columns], [None])
+        return prepare(rules, [columns], [None], row=row, day=day, step=step)
     words = tier.words or ()
-    events = prepare(rules, row, day, step, [columns], [None])
+    events = prepare(rules, [columns], [None], row=row, day=day, step=step)
     events.tiers = (*(word if isinstance(word, str) else None for word in words), None)
     events.tier = np.where(tier.values < 0, len(words), tier.values)
     for code, word in enumerate(words):
@@ -209,7 +220,7 @@ def _prepared(
             continue
         mine = np.flatnonzero(tier.values == code)
         part = {name: column.taken(mine) for name, column in columns.items()}
-        some = prepare(rules, row[mine], day[mine], step[mine], [part], [word])
+        some = prepare(rules, [part], [word], row=row[mine], day=day[mine], step=step[mine])
         for k in range(len(rules)):
             events.asked[k][0][mine] = some.asked[k][0]
     return events
@@ -299,15 +310,15 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
                 )
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
-    for month in range(months):
-        lots.open(month)
-        redeeming.redeem(month)
-        lots.close(month)
+    for now in range(months):
+        lots.open(now)
+        redeeming.redeem(now)
+        lots.close(now)
     return Flows(
         sums["issued"],
         sums["refused"],
         redeeming.redeemed,
-        _expired(spec, block, lots, who, shape),
+        _expired(block, lots, who, shape),
         by_rule["issued"],
         by_rule["refused"],
         _active(spec, block),
@@ -316,7 +327,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
     )
 
 
-def _expired(spec: Spec, block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
+def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
     """Sum what was left in lots when they expired."""
     months, funds = shape[2], shape[3]
     gone = np.flatnonzero((lots.bucket < 2 * months) & (lots.left > 0))

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from userops.program import Program
 from userops.program.rules import Counter
+from userops.simulation.arrays import Ints
 from userops.simulation.behaviour import Behaviour
 from userops.simulation.clock import Clock
 from userops.simulation.happenings import DAY_BITS, Happenings, group_at
 from userops.simulation.population import Rows, World
-from userops.simulation.rulebook import MISSING, Column, Ints
+from userops.simulation.rulebook import MISSING, Column
 
 #: The field that says how a person came: by an invitation of a member.
 INVITED_FIELD = "invited"
@@ -45,6 +45,7 @@ def columns_of(
     world: World,
     rows: Rows,
     found: Happenings,
+    *,
     clock: Clock,
     program: Program,
     kinds: Sequence[str],
@@ -99,5 +100,5 @@ def _counted(found: Happenings, clock: Clock, counter: Counter, kinds: Sequence[
         start = clock.shifted(months=-counter.months, days=-counter.days)[found.day[mine]].astype(np.int64)
         at = (((row << DAY_BITS) | np.maximum(start, 0)) << TICK_BITS) | (time[mine] & ((1 << TICK_BITS) - 1))
         low = np.where(start < 0, low, np.searchsorted(time, at, side="right"))
-    counted: NDArray[np.int64] = total[mine] - total[low]
+    counted: Ints = total[mine] - total[low]
     return counted

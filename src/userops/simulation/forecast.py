@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 from attrs import define, field, frozen
-from numpy.typing import NDArray
 
 from userops.core.files import did_you_mean
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.simulation.arrays import Array
 from userops.simulation.engine import PARTS
 
-Array = NDArray[Any]
 FLOWS = ("issued", "refused", "redeemed", "expired")
 #: Series of a forecast: points, and money for the last two.
 SERIES = (*FLOWS, "clawed_back", "asked", "outstanding", "liability", "cost")
@@ -46,9 +45,18 @@ class Tornado:
     def table(self) -> Table:
         """Return (parameter, rank correlation, mean where it is low, mean where it is high)."""
         names = ("parameter", "correlation", "when low", "when high")
-        columns = dict(zip(names, zip(*self.rows, strict=True), strict=True)) if self.rows else dict.fromkeys(names, ())
-        notes = () if self.rows else ("the plan has no unknown: every parameter is a number",)
-        return Table(columns, title=f"What matters most for {self.name}", notes=notes, formats={"correlation": "+.2f", "when low": ",.0f", "when high": ",.0f"})
+        columns = (
+            dict(zip(names, zip(*self.rows, strict=True), strict=True))
+            if self.rows
+            else dict.fromkeys(names, ())
+        )
+        notes: Any = () if self.rows else ("the plan has no unknown: every parameter is a number",)
+        return Table(
+            columns,
+            title=f"What matters most for {self.name}",
+            notes=notes,
+            formats={"correlation": "+.2f", "when low": ",.0f", "when high": ",.0f"},
+        )
 
     def __str__(self) -> str:
         return str(self.table())
@@ -115,7 +123,9 @@ class Forecast:
     def fund_place(self, fund: str) -> int:
         """Return the place of a fund, refusing unknown names."""
         if fund not in self.setting.funds:
-            raise InvalidValue(f"{str(fund)[:60]!r} is not a fund of the program{did_you_mean(str(fund), self.setting.funds)}")
+            raise InvalidValue(
+                f"{str(fund)[:60]!r} is not a fund of the program{did_you_mean(str(fund), self.setting.funds)}"
+            )
         return self.setting.funds.index(fund)
 
     def _parts(self, name: str, fund: str | None) -> Array:
@@ -135,7 +145,8 @@ class Forecast:
             found = data["redeemed"]
         else:
             found = data[name]
-        return (found * costs).sum(axis=-1) if name in MONEY else found.sum(axis=-1)
+        series: Array = (found * costs).sum(axis=-1) if name in MONEY else found.sum(axis=-1)
+        return series
 
     def values(self, name: str, fund: str | None = None) -> Array:
         """Return a series by (replication, month), the sampling noise taken out of its spread."""
@@ -191,7 +202,9 @@ class Forecast:
     def total(self, name: str, fund: str | None = None) -> Array:
         """Return the sum over the horizon by replication, or the last month's value of a stock."""
         parts = self._parts(name, fund)
-        summed = parts[:, :, -1:] if name in ("outstanding", "liability") else parts.sum(axis=2, keepdims=True)
+        summed = (
+            parts[:, :, -1:] if name in ("outstanding", "liability") else parts.sum(axis=2, keepdims=True)
+        )
         return self.settled(summed)[:, 0]
 
     def by_rule(self, name: str = "issued") -> dict[str, Array]:
@@ -238,13 +251,22 @@ class Forecast:
         for path, drawn in self.drawn.items():
             if len(np.unique(drawn)) > 1:
                 low, high = np.quantile(drawn, [0.25, 0.75])
-                rows.append((path, _rank_correlation(drawn, values), float(values[drawn <= low].mean()), float(values[drawn >= high].mean())))
+                rows.append(
+                    (
+                        path,
+                        _rank_correlation(drawn, values),
+                        float(values[drawn <= low].mean()),
+                        float(values[drawn >= high].mean()),
+                    )
+                )
         rows.sort(key=lambda row: (-abs(row[1]), row[0]))
         return Tornado(name, tuple(rows))
 
     def to_columns(self) -> dict[str, Array]:
         """Return month, fund, series, mean and quantiles as columns, funds one by one and `all` together."""
-        columns: dict[str, list[Any]] = {key: [] for key in ("month", "fund", "series", "mean", "p05", "p50", "p95")}
+        columns: dict[str, list[Any]] = {
+            key: [] for key in ("month", "fund", "series", "mean", "p05", "p50", "p95")
+        }
         for fund in (None, *self.setting.funds):
             for name in SERIES:
                 values = self.values(name, fund)
@@ -278,7 +300,9 @@ class Forecast:
             parts = self._parts(name, None)
             summed = np.add.reduceat(parts, [0, *[end + 1 for end in ends[:-1]]], axis=2)
             columns |= _ranged(name, self.settled(summed))
-        columns |= _ranged("outstanding", self.settled(self._parts("outstanding", None)[:, :, ends]), is_wide=True)
+        columns |= _ranged(
+            "outstanding", self.settled(self._parts("outstanding", None)[:, :, ends]), is_wide=True
+        )
         liability = self.mean("liability")[ends]
         columns["liability"] = [_short(x) for x in liability]
         return Table(columns, title=self._title(step), notes=self._notes())
@@ -292,14 +316,16 @@ class Forecast:
         unit = "per month" if step == 1 else "per quarter"
         return f"{self.setting.name}: {self.months} months, points {unit} (5% – 95%), outstanding at its end"
 
-    def _notes(self) -> tuple[str, ...]:
+    def _notes(self) -> Any:
         of_mean, of_sample = self.noise
         sample = self.setting.sample
         drawn = "all members" if sample is None else f"{sample:,} members drawn per group"
         money = f" {self.setting.money}" if self.setting.money else ""
         notes = []
         if not self.is_whole:
-            notes.append(f"PARTIAL: stopped after {self.replications:,} of {self.setting.asked_replications:,} replications.")
+            notes.append(
+                f"PARTIAL: stopped after {self.replications:,} of {self.setting.asked_replications:,} replications."
+            )
         notes.append(
             f"{self.replications:,} replications, seed {self.setting.seed}; {drawn} in each, scaled up. "
             f"Sampling noise: one sample's total issued varies by ±{of_sample:.1%} from chance among its members "
@@ -327,7 +353,9 @@ class Forecast:
                 }
             )
         names = ("fund", "asked", "issued", "refused", "redeemed", "cost", "budget", "P(over)")
-        return Table.of_rows(rows, names, title=f"Funds over {self.months} months (means; ± one standard error)")
+        return Table.of_rows(
+            rows, names, title=f"Funds over {self.months} months (means; ± one standard error)"
+        )
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.budget_table()}"
@@ -340,8 +368,12 @@ def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, lis
         return {name: [_short(x) for x in mean]}
     return {
         name: [_short(x) for x in mean],
-        " " * (1 + len(name) % 2) + "5–95%": [f"{_short(a)}–{_short(b)}" for a, b in zip(low, high, strict=True)],
+        _RANGE[name]: [f"{_short(a)}–{_short(b)}" for a, b in zip(low, high, strict=True)],
     }
+
+
+#: Heads of the columns of ranges, told apart by what the eye does not see.
+_RANGE = {"issued": "5–95%", "redeemed": "5–95% ", "outstanding": " 5–95% "}
 
 
 def _short(value: float) -> str:

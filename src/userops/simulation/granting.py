@@ -6,25 +6,17 @@ limit is shared between members, a step holds events of any time; where one is, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
 from userops.core.caps import Cap
-from userops.program.rules import Choice, Streak
-from userops.simulation.rulebook import (
-    Columns,
-    Ints,
-    Mask,
-    PreparedLimit,
-    PreparedRule,
-    Rulebook,
-    asked_points,
-    mask_of,
-)
+from userops.program.rules import Choice, EarnRule, Streak
+from userops.simulation.arrays import Floats, Ints, Mask
+from userops.simulation.rulebook import Columns, PreparedLimit, PreparedRule, Rulebook, asked_points, mask_of
 
 Added = dict[tuple[str, str], tuple[Ints, Ints]]
 
@@ -33,8 +25,8 @@ Added = dict[tuple[str, str], tuple[Ints, Ints]]
 class KindEvents:
     """The events of one kind in order of their steps, and what the rules make of each by itself."""
 
-    row: NDArray[np.int32]
-    day: NDArray[np.int32]
+    row: Ints
+    day: Ints
     #: The step of each event, not falling.
     step: Ints
     #: Of each rule, by tier: the points asked. One tier stands for all where tiers do not matter.
@@ -51,11 +43,12 @@ class KindEvents:
 
 def prepare(
     rules: Sequence[PreparedRule],
-    row: NDArray[np.int32],
-    day: NDArray[np.int32],
-    step: Ints,
     columns: Sequence[Columns],
     tiers: Sequence[str | None],
+    *,
+    row: Ints,
+    day: Ints,
+    step: Ints,
 ) -> KindEvents:
     """Evaluate conditions and amounts of one kind's events; `columns` holds one set per tier."""
     asked: list[list[Ints]] = []
@@ -73,7 +66,7 @@ def prepare(
                 points *= mask
             asked[-1].append(points)
             binds[-1].append([mask_of(x.limit.when, columns[k], len(row)) for x in one.limits])
-    given = [np.zeros(len(row), dtype=np.int64) for _ in rules]
+    given: list[Ints] = [np.zeros(len(row), dtype=np.int64) for _ in rules]
     return KindEvents(row, day, step, asked, binds, given, [np.zeros_like(one) for one in given])
 
 
@@ -82,14 +75,14 @@ class Shared:
     """Limits that all members of a replication share: budgets and program-wide caps, used so far."""
 
     #: Of each fund, the budget's points (or -1), by replication; periods by day.
-    budgets: NDArray[np.float64]
-    fund_periods: list[NDArray[np.int32] | None]
-    weight: NDArray[np.float64]
-    replication: NDArray[np.int32]
-    used: NDArray[np.float64] = field(init=False)
+    budgets: Floats
+    fund_periods: list[Ints | None]
+    weight: Floats
+    replication: Ints
+    used: Floats = field(init=False)
     used_period: Ints = field(init=False)
-    times: NDArray[np.float64] = field(init=False)
-    points: NDArray[np.float64] = field(init=False)
+    times: Floats = field(init=False)
+    points: Floats = field(init=False)
     period: Ints = field(init=False)
     caps: int = 0
     replications: int = 1
@@ -98,7 +91,10 @@ class Shared:
         """Start with nothing used."""
         size = (len(self.fund_periods), self.replications)
         self.used, self.used_period = np.zeros(size), np.full(size, -1)
-        self.times, self.points = np.zeros((self.caps, self.replications)), np.zeros((self.caps, self.replications))
+        self.times, self.points = (
+            np.zeros((self.caps, self.replications)),
+            np.zeros((self.caps, self.replications)),
+        )
         self.period = np.full((self.caps, self.replications), -1)
 
 
@@ -112,9 +108,9 @@ class Granting:
     shared: Shared | None = None
     times: list[Ints] = field(init=False)
     points: list[Ints] = field(init=False)
-    period: list[NDArray[np.int32]] = field(init=False)
-    streak_day: list[NDArray[np.int32]] = field(init=False)
-    streak_length: list[NDArray[np.int32]] = field(init=False)
+    period: list[Ints] = field(init=False)
+    streak_day: list[Ints] = field(init=False)
+    streak_length: list[Ints] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Start with members without history."""
@@ -128,7 +124,19 @@ class Granting:
     def run(self, events: dict[int, KindEvents], tier_of: Any = None) -> None:
         """Decide all events, step by step; what is given stands in the events."""
         starts = {kind: np.flatnonzero(np.diff(one.step, prepend=-1)) for kind, one in events.items()}
-        steps = np.concatenate([np.stack([events[k].step[s], np.full(len(s), k), s, np.append(s[1:], len(events[k].step))]) for k, s in starts.items()], axis=1) if starts else np.zeros((4, 0), dtype=np.int64)
+        steps = (
+            np.concatenate(
+                [
+                    np.stack(
+                        [events[k].step[s], np.full(len(s), k), s, np.append(s[1:], len(events[k].step))]
+                    )
+                    for k, s in starts.items()
+                ],
+                axis=1,
+            )
+            if starts
+            else np.zeros((4, 0), dtype=np.int64)
+        )
         order = np.lexsort((steps[1], steps[0]))
         for _, kind, low, high in steps[:, order].T.tolist():
             self.step(kind, events[kind], low, high, tier_of)
@@ -140,12 +148,11 @@ class Granting:
         row, day = events.row[part], events.day[part]
         tier = None if tier_of is None else tier_of(kind, row, day)
         outcomes = self._decide(rules, events, part, tier)
-        if self.shared is not None and not self._fits(rules, outcomes, row, day):
-            if high - low > 1:
-                middle = (low + high) // 2
-                self.step(kind, events, low, middle, tier_of)
-                self.step(kind, events, middle, high, tier_of)
-                return
+        if self.shared is not None and high - low > 1 and not self._fits(rules, outcomes, row, day):
+            middle = (low + high) // 2
+            self.step(kind, events, low, middle, tier_of)
+            self.step(kind, events, middle, high, tier_of)
+            return
         for place, one in enumerate(rules):
             posted = outcomes[place]
             if not posted.any():
@@ -168,12 +175,16 @@ class Granting:
         for place in sorted(range(len(rules)), key=lambda place: (rules[place].rule.priority, place)):
             group = rules[place].rule.group
             if choices.get(group, Choice.ALL) is Choice.ALL:
-                outcomes[place] = self._try(rules[place], place, events, part, added, tier)
+                outcomes[place] = self._try(
+                    rules[place], place, events=events, part=part, added=added, tier=tier
+                )
                 _add(added, rules[place], outcomes[place])
             else:
                 groups.setdefault(group, []).append(place)
         for group, places in groups.items():
-            tried = np.stack([self._try(rules[p], p, events, part, added, tier) for p in places])
+            tried = np.stack(
+                [self._try(rules[p], p, events=events, part=part, added=added, tier=tier) for p in places]
+            )
             chosen = (tried if choices[group] is Choice.BEST else tried > 0).argmax(axis=0)
             for k, place in enumerate(places):
                 outcomes[place] = np.where(chosen == k, tried[k], 0)
@@ -181,7 +192,7 @@ class Granting:
         return [outcomes[place] for place in range(len(rules))]
 
     def _try(
-        self, one: PreparedRule, place: int, events: KindEvents, part: slice, added: Added, tier: Any
+        self, one: PreparedRule, place: int, *, events: KindEvents, part: slice, added: Added, tier: Any
     ) -> Ints:
         """Return what a rule gives after its caps."""
         row, day = events.row[part], events.day[part]
@@ -227,10 +238,7 @@ class Granting:
         grant = one.rule.points
         assert isinstance(grant, Streak)  # noqa: S101 — asked of streaks only
         place = np.minimum(now, len(grant.steps)) - 1
-        names: Sequence[str | None] = (None,) if tier is None else tier[1]
-        table = np.array(
-            [[max(0, one.rule.rounded(grant.on_day(k + 1), name)) for k in range(len(grant.steps))] for name in names]
-        )
+        table = streak_table(one.rule, (None,) if tier is None else tuple(tier[1]))
         found: Ints = table[0 if tier is None else tier[0], place]
         return found
 
@@ -260,12 +268,16 @@ class Granting:
                 continue
             mine = [outcomes[k] for k, one in enumerate(rules) if one.fund == fund]
             asks = np.stack(mine) * shared.weight[row]
-            used = np.where(shared.used_period[fund][replication] == now[day], shared.used[fund][replication], 0.0)
+            used = np.where(
+                shared.used_period[fund][replication] == now[day], shared.used[fund][replication], 0.0
+            )
             limit = shared.budgets[fund][replication]
             total = np.bincount(replication, asks.sum(axis=0), minlength=shared.replications)[replication]
             fits_all = used + total <= limit
             fits_none = (np.where(asks > 0, asks, np.inf).min(axis=0) + used) > limit
-            none_of_all = np.bincount(replication, ~fits_none, minlength=shared.replications)[replication] == 0
+            none_of_all = (
+                np.bincount(replication, ~fits_none, minlength=shared.replications)[replication] == 0
+            )
             if not (fits_all | none_of_all).all():
                 return False
         return self._caps_fit(rules, outcomes, row, day)
@@ -282,8 +294,12 @@ class Granting:
             now = self.book.clock.periods[per][day]
             is_now = shared.period[slot][replication] == now
             posted = np.stack([outcomes[k] for k in users])
-            times = np.bincount(replication, (posted > 0).sum(axis=0) * shared.weight[row], minlength=shared.replications)
-            points = np.bincount(replication, posted.sum(axis=0) * shared.weight[row], minlength=shared.replications)
+            times = np.bincount(
+                replication, (posted > 0).sum(axis=0) * shared.weight[row], minlength=shared.replications
+            )
+            points = np.bincount(
+                replication, posted.sum(axis=0) * shared.weight[row], minlength=shared.replications
+            )
             for k in users:
                 for x in rules[k].limits:
                     if not x.is_shared or x.slot != slot:
@@ -313,17 +329,32 @@ class Granting:
             now = self.book.clock.periods[self.book.shared[slot][1]][day].astype(np.int64)
             self._turn(shared.period[slot], now, replication, [shared.times[slot], shared.points[slot]])
             paid = fits & (asked > 0)
-            shared.times[slot] += np.bincount(replication, paid * shared.weight[row], minlength=shared.replications)
+            shared.times[slot] += np.bincount(
+                replication, paid * shared.weight[row], minlength=shared.replications
+            )
             shared.points[slot] += np.bincount(replication, paid * weighed, minlength=shared.replications)
         return fits
 
     @staticmethod
-    def _turn(period: Ints, now: Ints, replication: Ints, used: list[NDArray[np.float64]]) -> None:
+    def _turn(period: Ints, now: Ints, replication: Ints, used: list[Floats]) -> None:
         """Start a new period: a step of shared limits lies in one day, so all its events agree on it."""
         turned = replication[period[replication] != now]
         period[replication] = now
         for counts in used:
             counts[turned] = 0.0
+
+
+@functools.lru_cache(maxsize=256)
+def _streak_rows(rule: EarnRule, tiers: tuple[str | None, ...]) -> Ints:
+    grant = rule.points
+    assert isinstance(grant, Streak)  # noqa: S101 — asked of streaks only
+    steps = range(1, len(grant.steps) + 1)
+    return np.array([[max(0, rule.rounded(grant.on_day(k), name)) for k in steps] for name in tiers])
+
+
+def streak_table(rule: EarnRule, tiers: tuple[str | None, ...]) -> Ints:
+    """Return the points of a streak's steps, a row per tier."""
+    return _streak_rows(rule, tiers)
 
 
 def _add(added: Added, one: PreparedRule, given: Ints) -> None:
@@ -341,9 +372,11 @@ def _by_tier(asked: list[Ints], part: slice, tier: Any) -> Ints:
 
 def _mask_by_tier(binds: list[list[Mask | None]], limit: int, part: slice, tier: Any) -> Mask | None:
     if tier is None or len(binds) == 1:
-        mask = binds[0][limit]
-        return None if mask is None else mask[part]
+        only = binds[0][limit]
+        return None if only is None else only[part]
     size = part.stop - part.start
-    masks = [np.ones(size, dtype=bool) if one[limit] is None else one[limit][part] for one in binds]
+    masks = [
+        np.ones(size, dtype=bool) if mask is None else mask[part] for mask in (one[limit] for one in binds)
+    ]
     found: Mask = np.choose(tier[0], masks)
     return found

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
+from userops.simulation.arrays import Floats, Ints
 from userops.simulation.clock import Clock
 from userops.simulation.population import FOREVER, Rows, World
 from userops.simulation.rulebook import MISSING
 
-Ints = NDArray[np.int64]
 #: Bits of a packed event: (row, day, place, kind), in order of time within a row.
 DAY_BITS, PLACE_BITS, KIND_BITS = 13, 8, 6
 MOST_KINDS, MOST_DAYS = 2**KIND_BITS, 2**DAY_BITS
@@ -23,11 +22,11 @@ MOST_KINDS, MOST_DAYS = 2**KIND_BITS, 2**DAY_BITS
 class Happenings:
     """Events in order of (row, day, place): a member's order of time."""
 
-    row: NDArray[np.int32]
-    day: NDArray[np.int32]
-    kind: NDArray[np.int8]
+    row: Ints
+    day: Ints
+    kind: Ints
     #: The place among a member's events of the day, from 0.
-    rank: NDArray[np.int32]
+    rank: Ints
     #: (kind, field) → a value per event of the kind, in this order.
     data: dict[tuple[int, str], Ints] = field(factory=dict)
 
@@ -39,13 +38,17 @@ class Happenings:
 def happen(
     world: World,
     rows: Rows,
+    *,
     clock: Clock,
     kinds: Sequence[str],
     words: Mapping[tuple[str, str], tuple[Any, ...] | None],
     where: tuple[int, int],
 ) -> Happenings:
     """Draw the events of one chunk of members."""
-    packed = [_repeated(world, rows, clock, kind, place, where) for place, kind in enumerate(kinds)]
+    packed: list[Ints] = [
+        _repeated(world, rows, clock=clock, kind=kind, place=place, where=where)
+        for place, kind in enumerate(kinds)
+    ]
     packed.append(_of_changes(world, rows, clock, kinds, where))
     keys = np.concatenate(packed)
     keys.sort()
@@ -55,11 +58,11 @@ def happen(
     row = (keys >> DAY_BITS).astype(np.int32)
     found = Happenings(row, day, kind, rank_within(keys))
     for place, name in enumerate(kinds):
-        _draw_data(world, rows, found, clock, words, (place, name), where)
+        _draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
     return found
 
 
-def rank_within(keys: NDArray[np.int64]) -> NDArray[np.int32]:
+def rank_within(keys: Ints) -> Ints:
     """Return each element's place among equal neighbours of a sorted array.
 
     >>> rank_within(np.array([3, 3, 5, 5, 5])).tolist()
@@ -70,11 +73,11 @@ def rank_within(keys: NDArray[np.int64]) -> NDArray[np.int32]:
         return places
     starts = np.where(np.concatenate([[True], keys[1:] != keys[:-1]]), places, 0)
     np.maximum.accumulate(starts, out=starts)
-    ranks: NDArray[np.int32] = places - starts.astype(np.int32)
+    ranks: Ints = places - starts.astype(np.int32)
     return ranks
 
 
-def _pack(row: NDArray[np.int64], day: Ints, place: Ints, kind: int) -> Ints:
+def _pack(row: Ints, day: Ints, place: Ints, kind: int) -> Ints:
     key = (row << DAY_BITS) | day
     key <<= PLACE_BITS
     key |= place
@@ -83,7 +86,7 @@ def _pack(row: NDArray[np.int64], day: Ints, place: Ints, kind: int) -> Ints:
     return key
 
 
-def _in_month(clock: Clock, month: Ints, part: NDArray[np.float64]) -> Ints:
+def _in_month(clock: Clock, month: Ints, part: Floats) -> Ints:
     """Return the day at a fraction of a month."""
     first = clock.first_days.astype(np.int64)
     length = np.diff(first)
@@ -91,14 +94,14 @@ def _in_month(clock: Clock, month: Ints, part: NDArray[np.float64]) -> Ints:
     return np.minimum(found, first[month + 1] - 1)
 
 
-def _seasons(world: World, name: str) -> NDArray[np.float64]:
+def _seasons(world: World, name: str) -> Floats:
     """Return the seasonal factors of the months, cumulated from 0."""
     season = np.asarray(world.behaviours[name].season)[list(world.calendar_months)]
     return np.concatenate([[0.0], np.cumsum(season)])
 
 
 def _repeated(
-    world: World, rows: Rows, clock: Clock, kind: str, place: int, where: tuple[int, int]
+    world: World, rows: Rows, *, clock: Clock, kind: str, place: int, where: tuple[int, int]
 ) -> Ints:
     """Draw one kind's events over the whole horizon: a count per member, then a time for each."""
     rng = world.stream("events", kind, *where)
@@ -139,12 +142,12 @@ def _repeated(
 
 
 def _months_at(
-    seasons: Sequence[NDArray[np.float64]],
+    seasons: Sequence[Floats],
     group: Ints,
     start: Ints,
-    position: NDArray[np.float64],
+    position: Floats,
     months: int,
-) -> tuple[Ints, NDArray[np.float64]]:
+) -> tuple[Ints, Floats]:
     """Return (month, fraction of it) at a distance from a start on the cumulated seasons of a group."""
     month, part = np.zeros(len(position), dtype=np.int64), np.zeros(len(position))
     for k, total in enumerate(seasons):
@@ -155,16 +158,16 @@ def _months_at(
         found = np.clip(found, 0, months - 1)
         width = total[found + 1] - total[found]
         month[mine] = found
-        part[mine] = np.clip((x - total[found]) / np.where(width > 0, width, 1.0), 0.0, np.nextafter(1.0, 0.0))
+        part[mine] = np.clip(
+            (x - total[found]) / np.where(width > 0, width, 1.0), 0.0, np.nextafter(1.0, 0.0)
+        )
     return month, part
 
 
-def _of_changes(
-    world: World, rows: Rows, clock: Clock, kinds: Sequence[str], where: tuple[int, int]
-) -> Ints:
+def _of_changes(world: World, rows: Rows, clock: Clock, kinds: Sequence[str], where: tuple[int, int]) -> Ints:
     """Return the events that come once: of becoming something else, and of an invitee's joining."""
     rng = world.stream("changes", *where)
-    keys = [np.zeros(0, dtype=np.int64)]
+    keys: list[Ints] = [np.zeros(0, dtype=np.int64)]
     for k, one in enumerate(world.groups):
         if one.becomes_event:
             found = np.flatnonzero((rows.group == k) & (rows.becomes < world.months))
@@ -178,7 +181,9 @@ def _of_changes(
         for k, one in enumerate(world.groups):
             mine = group == k
             event = world.behaviours[one.name].referral_event
-            keys.append(_once(rng, clock, by[mine], month[mine], kinds.index(event) if event in kinds else -1))
+            keys.append(
+                _once(rng, clock, by[mine], month[mine], kinds.index(event) if event in kinds else -1)
+            )
     return np.concatenate(keys)
 
 
@@ -193,6 +198,7 @@ def _draw_data(
     world: World,
     rows: Rows,
     found: Happenings,
+    *,
     clock: Clock,
     words: Mapping[tuple[str, str], tuple[Any, ...] | None],
     kind: tuple[int, str],
@@ -221,7 +227,7 @@ def _draw_data(
         found.data[place, key] = values
 
 
-def group_at(rows: Rows, row: Ints, month: Ints) -> NDArray[np.int8]:
+def group_at(rows: Rows, row: Ints, month: Ints) -> Ints:
     """Return the group that members are in, in a month."""
     changed = (rows.becomes[row] <= month) & (rows.becomes[row] < FOREVER)
     return np.where(changed, rows.target[row], rows.group[row])

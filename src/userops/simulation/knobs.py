@@ -49,7 +49,10 @@ def known_paths(table: Mapping[str, Any], program: Mapping[str, Any]) -> list[st
 def _leaves(value: Any, path: str) -> list[str]:
     if not isinstance(value, Mapping):
         return [path]
-    return [path for key, inner in value.items() for path in (f"{path}.{key}", *_leaves(inner, f"{path}.{key}"))]
+    found = []
+    for key, inner in value.items():
+        found += [f"{path}.{key}", *_leaves(inner, f"{path}.{key}")]
+    return found
 
 
 def _turn(table: dict[str, Any], program: dict[str, Any], path: str, value: Any) -> None:

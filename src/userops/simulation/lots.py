@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
+from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.clock import NEVER, Clock
-from userops.simulation.rulebook import Ints, Mask
 
 #: The last bits of a tick say which of an event's rules gave; the others are the instant within the day.
 PLACE_BITS = 8
@@ -24,13 +23,13 @@ PLACES = (1 << PLACE_BITS) - 1
 class Grants:
     """Points granted, in no order: whose, when, from which fund, gone on which day, usable from which."""
 
-    row: NDArray[np.int32]
-    day: NDArray[np.int32]
+    row: Ints
+    day: Ints
     #: Order among a member's grants of one day.
-    tick: NDArray[np.int32]
-    fund: NDArray[np.int16]
-    expiry: NDArray[np.int32]
-    activates: NDArray[np.int32]
+    tick: Ints
+    fund: Ints
+    expiry: Ints
+    activates: Ints
     points: Ints
 
 
@@ -41,23 +40,23 @@ class Lots:
     clock: Clock
     rows: int
     start: Ints
-    row: NDArray[np.int32]
+    row: Ints
     left: Ints
-    fund: NDArray[np.int16]
-    expiry: NDArray[np.int32]
+    fund: Ints
+    expiry: Ints
     #: The month in which each becomes usable.
-    usable: NDArray[np.int32]
+    usable: Ints
     #: What becomes usable in each month, and what is due to expire: by (2 · month, + 1 when at its very end).
     rising: Ints = field(init=False)
     due: Ints = field(init=False)
-    bucket: NDArray[np.int32] = field(init=False)
+    bucket: Ints = field(init=False)
     balance: Ints = field(init=False)
     head: Ints = field(init=False)
 
     @classmethod
     def of(cls, clock: Clock, rows: int, grants: Grants) -> Lots:
         """Sort grants into lots; what a member earns in one month under one fund and expiry is one lot."""
-        order = _spending_order(clock, grants)
+        order = _spending_order(grants)
         row, fund, expiry = grants.row[order], grants.fund[order], grants.expiry[order]
         months = clock.span.months
         usable_day = grants.day[order] + grants.activates[order]
@@ -132,8 +131,7 @@ class Lots:
         if need.any():
             raise AssertionError("a redemption asked for more than the lots hold")
 
-
-    def bill(self, month: int, row: int, points: int, costs: NDArray[np.float64]) -> float:
+    def bill(self, month: int, row: int, points: int, costs: Floats) -> float:
         """Return what one member's redemption would cost its funds; nothing is taken."""
         last = int(self.clock.first_days[month + 1]) - 1
         total, need = 0.0, points
@@ -147,7 +145,7 @@ class Lots:
         return total
 
 
-def _spending_order(clock: Clock, grants: Grants) -> Ints:
+def _spending_order(grants: Grants) -> Ints:
     """Return the order of lots: by member, expiry, availability and entry."""
     if grants.activates.any():
         usable = grants.day + grants.activates
@@ -163,7 +161,9 @@ def _spending_order(clock: Clock, grants: Grants) -> Ints:
         return np.lexsort((grants.tick, grants.day, grants.expiry, grants.row))
     by_tick = np.argsort(grants.tick, kind="stable")
     key = grants.row[by_tick].astype(np.int64)
-    for width, values in zip(bits, (codes[by_tick], grants.day[by_tick], np.arange(len(by_tick))), strict=True):
+    for width, values in zip(
+        bits, (codes[by_tick], grants.day[by_tick], np.arange(len(by_tick))), strict=True
+    ):
         key <<= width
         key |= values
     key.sort()

@@ -29,8 +29,10 @@ def load_spec(content: tuple[Mapping[str, Any], Mapping[str, Any], Run]) -> Spec
             root.raw("program")
             return read_spec(root, program)
 
-        _loaded[key] = load(table, build, what="plan")
-        _loaded[key].run = run
+        spec = load(table, build, what="plan")
+        assert spec is not None  # noqa: S101 — load raises where nothing was built
+        spec.run = run
+        _loaded[key] = spec
     return _loaded[key]
 
 
@@ -47,7 +49,7 @@ def make_forecast(
     """Run a plan's replications and gather their results."""
     spec: Spec = plan.spec
     content = (dict(plan.table), dict(plan.program_table), run or Run())
-    tasks = tasks_of(load_spec, content, spec, seed, replications, sample)
+    tasks = tasks_of(load_spec, content, spec, seed=seed, replications=replications, sample=sample)
     results, is_whole = run_tasks(tasks, executor=executor, progress=progress)
     setting = setting_of(spec, seed, sample, replications, is_whole=is_whole)
     return Forecast(

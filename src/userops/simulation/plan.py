@@ -49,7 +49,9 @@ class Plan:
             inner, _ = read_text(folder / program, what="program")
             return cls.from_tables(table, parse(inner, what="program"))
         if not isinstance(program, dict):
-            raise PlanError("the plan has 1 fault", [PlanFault("program", "give the program's file, or its table")])
+            raise PlanError(
+                "the plan has 1 fault", [PlanFault("program", "give the program's file, or its table")]
+            )
         return cls.from_tables(table, program)
 
     @classmethod
@@ -57,6 +59,7 @@ class Plan:
         """Build a plan from the tables of its two files."""
         program = Program.from_table(program_table)
         spec = load(table, partial(_build, program=program), what="plan")
+        assert spec is not None  # noqa: S101 — load raises where nothing was built
         return cls(program=program, table=table, program_table=program_table, spec=spec)
 
     def with_(self, **changes: Any) -> Plan:

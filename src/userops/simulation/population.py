@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from attrs import define, field, frozen
-from numpy.typing import NDArray
 
 from userops.core.chance import stream
 from userops.core.files import Section
 from userops.errors import InvalidValue
-from userops.simulation.behaviour import Behaviour, rate, share
+from userops.simulation.arrays import Floats, Ints
+from userops.simulation.behaviour import NEVER, Behaviour, rate, share
 from userops.simulation.distributions import Parameter
 
 #: Members are made in chunks of this size, each with streams of its own: results do not depend on blocks.
@@ -20,7 +20,7 @@ CHUNK = 2**16
 #: More members than this, invitees included, are taken for a referral rate above one.
 MOST_ROWS = 2**24 - 1
 FOREVER = np.int16(30_000)
-Ints = NDArray[np.int64]
+NOBODY = Parameter("number", (0.0,))
 
 
 @frozen(kw_only=True)
@@ -29,10 +29,10 @@ class Group:
 
     name: str
     members: int = 0
-    joins: Parameter = Parameter("number", (0.0,))
+    joins: Parameter = NOBODY
     #: The group that members change into, how many do per month, and the event that they do it with.
     becomes: str = ""
-    becomes_per_month: Parameter = Parameter("number", (0.0,), 0.0, 1.0)
+    becomes_per_month: Parameter = NEVER
     becomes_event: str = ""
 
 
@@ -40,13 +40,13 @@ class Group:
 class Rows:
     """Members of one chunk, a row each; months are counted from 0, `lapse` is the first inactive one."""
 
-    group: NDArray[np.int8]
-    arrival: NDArray[np.int16]
-    lapse: NDArray[np.int16]
-    becomes: NDArray[np.int16]
-    target: NDArray[np.int8]
+    group: Ints
+    arrival: Ints
+    lapse: Ints
+    becomes: Ints
+    target: Ints
     #: The row of the member who invited this one, or -1.
-    referrer: NDArray[np.int32]
+    referrer: Ints
     #: How many real members a row stands for.
     weight: float = 1.0
     extra: dict[str, Any] = field(factory=dict)
@@ -61,7 +61,8 @@ def read_population(root: Section) -> tuple[Group, ...]:
     if section is None:
         root.fault("population", "is missing")
         return ()
-    names = tuple(name for name in section if isinstance(section.raw(name), Mapping) and name not in _OWN)
+    raw = root.raw("population")
+    names = tuple(name for name in raw if isinstance(raw[name], Mapping) and name not in _OWN)
     if not names:
         return (_read_group(section, "", names),)
     groups = []
@@ -86,8 +87,6 @@ def _read_group(section: Section, name: str, names: tuple[str, ...]) -> Group:
         per_month = inner.value("per_month", share)
         event = inner.name("event", "")
         inner.finish()
-    if members is None:
-        section.fault("members", "is missing")
     section.finish()
     return Group(
         name=name,
@@ -133,7 +132,9 @@ def chunk_sizes(world: World) -> list[tuple[int, int, int]]:
 def sampled(world: World, place: int) -> tuple[int, float, Ints]:
     """Return a group's rows, what each stands for, and the real members by month of arrival, cumulated."""
     group = world.groups[place]
-    mean = world.drawn[f"population.{group.name}.joins_per_month" if group.name else "population.joins_per_month"]
+    mean = world.drawn[
+        f"population.{group.name}.joins_per_month" if group.name else "population.joins_per_month"
+    ]
     joins = world.stream("joins", group.name).poisson(mean, world.months)
     joins[0] += group.members
     real = np.cumsum(joins)
@@ -154,9 +155,7 @@ def make_rows(world: World, place: int, chunk: int) -> Rows:
     return _with_invitees(world, first, (place, chunk))
 
 
-def _settled(
-    world: World, group: NDArray[np.int8], arrival: NDArray[np.int16], purpose: tuple[str | int, ...]
-) -> Rows:
+def _settled(world: World, group: Ints, arrival: Ints, purpose: tuple[str | int, ...]) -> Rows:
     """Draw for each row when it changes group and when it lapses."""
     rng = world.stream(*purpose)
     chances = rng.random((3, len(group)))
@@ -178,11 +177,11 @@ def _settled(
 
 def _lapses(
     world: World,
-    group: NDArray[np.int8],
-    start: NDArray[np.int16],
-    chance: NDArray[np.float64],
+    group: Ints,
+    start: Ints,
+    chance: Floats,
     rng: np.random.Generator,
-) -> NDArray[np.int16]:
+) -> Ints:
     lapse = np.full(len(group), FOREVER)
     for place, one in enumerate(world.groups):
         behaviour, mean = world.behaviours[one.name], world.of(one.name, "lapse_per_month")
@@ -195,13 +194,13 @@ def _lapses(
     return lapse
 
 
-def _after(start: NDArray[np.int16], chance: NDArray[np.float64], p: Any) -> NDArray[np.int16]:
+def _after(start: Ints, chance: Floats, p: Any) -> Ints:
     """Return the month of the first success after `start`, at a chance of `p` in each month."""
     with np.errstate(divide="ignore", invalid="ignore"):
         waited = np.floor(np.log1p(-chance) / np.log1p(-np.asarray(p, dtype=float)))
     # A chance of 0 never comes (the division gives -inf or nan), a chance of 1 comes at once.
     waited = np.where(np.asarray(p) <= 0, 1e6, np.where(np.asarray(p) >= 1, 0.0, waited))
-    found: NDArray[np.int16] = np.minimum(start + 1 + np.minimum(waited, 20_000), FOREVER).astype(np.int16)
+    found: Ints = np.minimum(start + 1 + np.minimum(waited, 20_000), FOREVER).astype(np.int16)
     return found
 
 
@@ -219,18 +218,18 @@ def _with_invitees(world: World, rows: Rows, where: tuple[int, int]) -> Rows:
             raise InvalidValue("members invite more than the memory holds: referrals.per_month is too high")
         parts.append(invitees)
         inviting, generation = invitees, generation + 1
-    joined = [
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("group", "arrival", "lapse", "becomes", "target", "referrer")
-    ]
-    return Rows(*joined, weight=rows.weight)
+    names = ("group", "arrival", "lapse", "becomes", "target", "referrer")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Rows(**joined, weight=rows.weight)
 
 
 def _invited(world: World, rows: Rows, offset: int, where: tuple[int, ...]) -> Rows:
     """Return the members whom these rows bring; each joins the month after it was invited."""
     rng = world.stream("invitations", *where)
     names = [one.name for one in world.groups]
-    referrers, arrivals, groups = [], [], []
+    referrers: list[Ints] = []
+    arrivals: list[Ints] = []
+    groups: list[Ints] = []
     for place, one in enumerate(world.groups):
         behaviour = world.behaviours[one.name]
         if behaviour.referrals is None:

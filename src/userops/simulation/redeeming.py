@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
+from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Lots
-from userops.simulation.rulebook import Ints
 from userops.simulation.spec import Spec, unit_costs
 
 #: Points that expire within so many months after this one make members redeem more.
@@ -26,9 +25,9 @@ class Redeeming:
     lots: Lots
     who: Ints
     parts: int
-    redeemed: NDArray[np.float64] = field(init=False)
-    unserved: NDArray[np.float64] = field(init=False)
-    cash: NDArray[np.float64] = field(init=False)
+    redeemed: Floats = field(init=False)
+    unserved: Floats = field(init=False)
+    cash: Floats = field(init=False)
     #: Of each redemption: month, row, points; kept when asked for.
     log: list[tuple[int, Ints, Ints]] = field(factory=list)
     is_logged: bool = False
@@ -46,7 +45,9 @@ class Redeeming:
         row, points = self._wanted(month)
         if self.spec.cash is not None:
             self.cash += self.spec.cash.per_month
-        limited = self.spec.stock is not None or (self.spec.cash is not None and self.spec.cash.floor is not None)
+        limited = self.spec.stock is not None or (
+            self.spec.cash is not None and self.spec.cash.floor is not None
+        )
         if limited:
             self._serve(month, row, points)
         else:
@@ -93,11 +94,11 @@ class Redeeming:
         asks &= points > 0
         return row[asks], points[asks]
 
-    def _runs(self, month: int, part: float) -> NDArray[np.bool_]:
+    def _runs(self, month: int, part: float) -> Mask:
         """Return who takes part in a points run in this month: each member at most once."""
         before = sum(share for at, share in self.spec.run.shares if at < month)
         wave = self.block.wave
-        found: NDArray[np.bool_] = (before <= wave) & (wave < before + part)
+        found: Mask = (before <= wave) & (wave < before + part)
         return found
 
     def _parameters(self, row: Ints, group: Ints) -> tuple[Any, ...]:
@@ -125,11 +126,13 @@ class Redeeming:
                 served[mine] = True
                 continue
             # Close to the limit each redemption is looked at by itself; its cost is known once it is spent.
-            self._serve_one_by_one(month, row, points, mine, stock[k], floor, int(k))
+            self._serve_one_by_one(
+                month, row, points, mine=mine, stock=float(stock[k]), floor=floor, replication=int(k)
+            )
         self._spend(month, row[served], points[served])
 
     def _serve_one_by_one(
-        self, month: int, row: Ints, points: Ints, mine: Ints, stock: float, floor: float, replication: int
+        self, month: int, row: Ints, points: Ints, *, mine: Ints, stock: float, floor: float, replication: int
     ) -> None:
         costs = unit_costs(self.spec)
         for at in mine:

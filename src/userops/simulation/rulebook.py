@@ -9,16 +9,14 @@ from typing import Any
 
 import numpy as np
 from attrs import define, frozen
-from numpy.typing import NDArray
 
 from userops.core.conditions import ALWAYS, Condition
 from userops.errors import IncomparableError, InvalidValue
 from userops.program import Program
 from userops.program.rules import EarnRule, Fixed, Limit, Proportional, Rounding, Streak, Table
+from userops.simulation.arrays import Array, Ints, Mask
 from userops.simulation.clock import NEVER, Clock
 
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 #: Marks a missing whole number; no amount of a simulation comes near it.
 MISSING = -(2**62)
 #: Conditions on words are looked up in a table of at most this many combinations.
@@ -34,14 +32,14 @@ class Column:
     values: Ints
     words: tuple[Any, ...] | None = None
 
-    def spelt(self) -> NDArray[Any]:
+    def spelt(self) -> Array:
         """Return the values as the condition language reads them."""
         if self.words is None:
             gone = self.values == MISSING
             return np.ma.array(self.values, mask=gone) if gone.any() else self.values
         spelt = np.empty(len(self.words) + 1, dtype=object)
         spelt[:-1] = self.words
-        found: NDArray[Any] = spelt[self.values]
+        found: Array = spelt[self.values]
         return found
 
     def taken(self, places: Any) -> Column:
@@ -143,7 +141,8 @@ def _proportional(rule: EarnRule, grant: Proportional, values: Ints, tier: str |
         if grant.rounding is Rounding.HALF_EVEN:
             is_tie = (2 * product + down) % (2 * down) == 0
             found = found - (is_tie & (found % 2 == 1))
-    return np.maximum(found, 0)
+    points: Ints = np.maximum(found, 0)
+    return points
 
 
 @define(eq=False)
@@ -173,7 +172,7 @@ class PreparedRule:
     is_points: bool
     #: Of each day: whether the rule can give on it, and the day on which such points are gone.
     is_open: Mask
-    expiry: NDArray[np.int32]
+    expiry: Ints
 
     @property
     def needs_tier(self) -> bool:
@@ -237,17 +236,15 @@ class Rulebook:
 
     def _limit(self, limit: Limit) -> PreparedLimit:
         key, is_shared = (limit.name, limit.cap.per), limit.cap.scope == "program"
-        if limit.cap.per == "reference":
-            slot = -1
-        else:
-            slot = (self.shared if is_shared else self.slots).index(key)
+        places = self.shared if is_shared else self.slots
+        slot = -1 if limit.cap.per == "reference" else places.index(key)
         return PreparedLimit(limit, slot, is_shared, key)
 
 
-_expiries: dict[tuple[Any, Any], NDArray[np.int32]] = {}
+_expiries: dict[tuple[Any, Any], Ints] = {}
 
 
-def expiry_days_of(clock: Clock, rule: EarnRule) -> NDArray[np.int32]:
+def expiry_days_of(clock: Clock, rule: EarnRule) -> Ints:
     """Return of each earning day the day on which the points of a rule are gone."""
     if rule.expires is None:
         return np.full(len(clock.days), NEVER)

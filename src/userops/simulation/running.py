@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 from attrs import define, frozen
-from numpy.typing import NDArray
 
 from userops.errors import UseropsError
+from userops.simulation.arrays import Array
 from userops.simulation.engine import Block, Flows, Granted, flows, gather, grant
 from userops.simulation.granting import Shared
 from userops.simulation.population import World, chunk_sizes, sampled
 from userops.simulation.spec import Spec
 
-Array = NDArray[Any]
 #: Members that go through the months together: their state stays in the processor's cache.
-BLOCK = 2**15
+BLOCK = 9000
 
 
 class SimulationFailed(UseropsError, RuntimeError):
@@ -66,9 +65,7 @@ def run_task(task: Task) -> list[Result]:
     return task()
 
 
-def run_replications(
-    spec: Spec, seed: int, replications: Sequence[int], sample: int | None
-) -> list[Result]:
+def run_replications(spec: Spec, seed: int, replications: Sequence[int], sample: int | None) -> list[Result]:
     """Run replications as if no shared limit bound, and those again by the clock where one did."""
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
@@ -118,7 +115,8 @@ def _by_the_clock(
     results: list[Result] = []
     todo = list(again)
     while todo:
-        taken, rows = [], 0
+        taken: list[int] = []
+        rows = 0
         while todo and (not taken or rows < BLOCK):
             taken.append(todo.pop(0))
             rows += sum(size for _, _, size in chunk_sizes(worlds[taken[-1]]))
@@ -138,9 +136,7 @@ def shared_of(spec: Spec, block: Block) -> Shared:
     budgets = np.array([np.inf if fund.budget is None else float(fund.budget.points) for fund in funds])
     return Shared(
         budgets=np.repeat(budgets[:, None], block.replications, axis=1),
-        fund_periods=[
-            None if fund.budget is None else spec.clock.periods[fund.budget.per] for fund in funds
-        ],
+        fund_periods=[None if fund.budget is None else spec.clock.periods[fund.budget.per] for fund in funds],
         weight=block.weight,
         replication=block.replication,
         caps=len(spec.book.shared),
@@ -274,7 +270,7 @@ def _results(
 
 
 def tasks_of(
-    load: Callable[[Any], Spec], content: Any, spec: Spec, seed: int, replications: int, sample: int | None
+    load: Callable[[Any], Spec], content: Any, spec: Spec, *, seed: int, replications: int, sample: int | None
 ) -> list[Task]:
     """Cut replications into tasks whose size does not depend on how many workers there are."""
     rows = 0.0
@@ -341,4 +337,3 @@ def _result_of(task: Task, future: Any) -> list[Result]:
 def merged(results: Sequence[Result], name: str) -> Array:
     """Return one field of all results, stacked by replication."""
     return np.stack([getattr(result, name) for result in results])
-

@@ -101,7 +101,9 @@ class Spec:
             for path, one in self.parameters.items()
         }
         months = self.clock.calendar_months
-        return World(self.groups, self.behaviours, self.span.months, sample, months, drawn, (seed, replication))
+        return World(
+            self.groups, self.behaviours, self.span.months, sample, months, drawn, (seed, replication)
+        )
 
 
 def _shared_path(path: str, one: Parameter, spec: Spec) -> str:
@@ -168,20 +170,30 @@ def _check(
     """Refuse what could not be simulated as the ledger would do it."""
     kinds: set[str] = set()
     for name, behaviour in behaviours.items():
-        at = f"behaviour.{name}" if name and len(groups) > 1 else "behaviour"
         for kind in behaviour.events:
             kinds.add(kind)
             why = _why_not_simulated(program, kind)
             if why:
-                root.fault(f"{at}.events_per_month", f"{kind!r} {why}")
+                _place(root, name, "events_per_month").fault(kind, why)
         for kind, fields in behaviour.data.items():
             for field_name in ("kind", "amount"):
                 draw = fields.get(field_name)
                 if draw is not None and (field_name == "kind" or draw.amount is None):
-                    root.fault(f"{at}.data", f"{kind}: {field_name} {_WHY_FIELD[field_name]}")
+                    _place(root, name, "data").fault(kind, f"{field_name} {_WHY_FIELD[field_name]}")
     if len(kinds) > MOST_KINDS:
-        root.fault("behaviour.events_per_month", f"at most {MOST_KINDS} kinds of events are simulated")
+        _place(root, "", "events_per_month").fault(
+            None, f"at most {MOST_KINDS} kinds of events are simulated"
+        )
     _check_words(root, behaviours)
+
+
+def _place(root: Section, group: str, key: str) -> Section:
+    """Return the section that states a group's behaviour, as far as the file has one."""
+    section = root.section("behaviour") or root
+    own = section.section(group) if group and group in section else None
+    if own is not None and key in own:
+        section = own
+    return section.section(key) or section
 
 
 _WHY_FIELD = {
@@ -196,7 +208,9 @@ def _check_words(root: Section, behaviours: Mapping[str, Behaviour]) -> None:
         for kind, fields in behaviour.data.items():
             for name, draw in fields.items():
                 if is_number.setdefault((kind, name), draw.amount is not None) != (draw.amount is not None):
-                    root.fault("behaviour.data", f"{kind}: {name} is a number for one group and words for another")
+                    root.fault(
+                        "behaviour.data", f"{kind}: {name} is a number for one group and words for another"
+                    )
 
 
 def _why_not_simulated(program: Program, kind: str) -> str:

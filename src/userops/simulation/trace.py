@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from attrs import evolve, field, frozen
-from numpy.typing import NDArray
 
 from userops.core.events import Event
 from userops.core.tables import Table
+from userops.simulation.arrays import Array
 from userops.simulation.engine import Block, Flows, flows, gather, grant
-from userops.simulation.population import World, chunk_sizes
+from userops.simulation.population import chunk_sizes
 from userops.simulation.rulebook import MISSING
 from userops.simulation.running import shared_of, used_by
 from userops.simulation.spec import Spec
@@ -31,11 +31,11 @@ class Trace:
     events: tuple[Event, ...] = field(repr=False)
     #: What is known of each member beside the events.
     members: Mapping[str, Mapping[str, Any]] = field(repr=False)
-    columns: Mapping[str, NDArray[Any]] = field(repr=False)
+    columns: Mapping[str, Array] = field(repr=False)
     #: Whether a limit shared by members bound, so that the clock's order decided.
     is_bound: bool
 
-    def to_columns(self) -> dict[str, NDArray[Any]]:
+    def to_columns(self) -> dict[str, Array]:
         """Return month (from 1), fund, issued, redeemed, expired, clawed_back, outstanding, refused."""
         return dict(self.columns)
 
@@ -58,7 +58,7 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     if is_bound:
         granted = grant(small, block, shared_of(small, block))
     found = flows(small, block, granted, is_logged=True)
-    events = _events(small, world, block, found)
+    events = _events(small, block, found)
     return Trace(events, _members(small, block), _columns(small, found), is_bound)
 
 
@@ -94,7 +94,7 @@ def _members(spec: Spec, block: Block) -> dict[str, dict[str, Any]]:
     return {_name(k): {"joined_at": bounds[int(block.rows.arrival[k])]} for k in range(len(block.rows))}
 
 
-def _events(spec: Spec, world: World, block: Block, found: Flows) -> tuple[Event, ...]:
+def _events(spec: Spec, block: Block, found: Flows) -> tuple[Event, ...]:
     """Return the events that members did, and their redemptions, in order of time."""
     rows, kinds = len(block.rows), spec.kinds
     happened, places = block.found, [0] * len(kinds)
@@ -136,15 +136,15 @@ def _data(block: Block, kind: int, place: int) -> tuple[dict[str, Any], int | No
     return data, amount
 
 
-def _columns(spec: Spec, found: Flows) -> dict[str, NDArray[Any]]:
+def _columns(spec: Spec, found: Flows) -> dict[str, Array]:
     """Return the figures by month and fund."""
-    value_only = {
-        rule.fund for rule in spec.program.earn if rule.currency != "points"
-    } - {rule.fund for rule in spec.program.earn if rule.currency == "points"}
+    value_only = {rule.fund for rule in spec.program.earn if rule.currency != "points"} - {
+        rule.fund for rule in spec.program.earn if rule.currency == "points"
+    }
     chosen = [k for k, name in enumerate(spec.program.funds) if name not in value_only]
     months = spec.span.months
     names = np.array(list(spec.program.funds), dtype=str)[chosen] if chosen else np.zeros(0, dtype=str)
-    columns: dict[str, NDArray[Any]] = {
+    columns: dict[str, Array] = {
         "month": np.repeat(np.arange(1, months + 1), len(chosen)),
         "fund": np.tile(names, months),
     }
