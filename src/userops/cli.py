@@ -76,7 +76,7 @@ def _check(given: argparse.Namespace) -> int:
     from userops.program import Program
 
     program = Program.load(given.program)
-    print(f"{given.program}: program {program.name!r} is sound ({program.timezone}).\n")
+    print(f"Program {program.name!r} is sound; its days turn in {program.timezone}.\n")
     rules = [
         {
             "rule": rule.name,

@@ -42,6 +42,17 @@ class StoreUnavailable(UseropsError, RuntimeError):
     """The database stayed busy or broken beyond the bounded retries; nothing was posted by this call."""
 
 
+class QuotaExceeded(UseropsError, ValueError):
+    """More uses of a benefit than its quota has left (`benefit`, `quota`, `used`, `asked`)."""
+
+    def __init__(
+        self, message: str, *, benefit: str = "", quota: int = 0, used: int = 0, asked: int = 0
+    ) -> None:
+        """Keep both numbers as attributes."""
+        super().__init__(message)
+        self.benefit, self.quota, self.used, self.asked = benefit, quota, used, asked
+
+
 class Rejected(UseropsError):
     """A command that the ledger refused; the ledger is as it was before."""
 

@@ -70,13 +70,14 @@ def test_the_rules_can_fail(source):
 
 
 def undocumented(source: str) -> list[str]:
-    """Return the public functions and classes without a docstring; an override inherits its meaning."""
+    """Return the public functions and classes without a docstring; overloads share one."""
     tree = ast.parse(source)
     found = []
     for node in tree.body:
         if (
             isinstance(node, ast.FunctionDef | ast.ClassDef)
             and not node.name.startswith("_")
+            and not any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list)
             and not ast.get_docstring(node)
         ):
             found.append(node.name)
@@ -91,6 +92,7 @@ def test_public_names_say_what_they_mean(path):
 def test_a_missing_docstring_is_found():
     assert undocumented('"""M."""\ndef f(): ...') == ["f"]
     assert undocumented("x = 1") == ["the module"]
+    assert undocumented('"""M."""\n@overload\ndef f(): ...\ndef f(): ...') == ["f"]
 
 
 def test_importing_userops_stays_cheap():

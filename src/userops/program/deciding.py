@@ -277,7 +277,7 @@ def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) ->
     standing = program.ladder.standing(
         history, as_of=event.at, record=record, grants=state.record.get("grants", ())
     )
-    return None if standing.tier is None else str(standing.tier)
+    return standing.tier
 
 
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:
@@ -301,7 +301,8 @@ def decide_event(program: Rulebook, event: Event, state: State) -> Decision:
     """Decide an event that is no cancellation."""
     earns = [rule for rule in program.earn if rule.on == event.kind]
     redeems = [rule for rule in program.redeem if rule.on == event.kind]
-    deciding = Deciding.of(program, event, state, tier_before(program, event, state))
+    tier = tier_before(program, event, state) if earns or redeems else None
+    deciding = Deciding.of(program, event, state, tier)
     outcomes = _decide_at_tiers(deciding, earns) + decide_redeems(deciding, redeems)
     counts = program.counts(event.kind)
     has_effect = any(outcome.commands for outcome in outcomes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import zone
+from userops.core.conditions import Condition
 from userops.core.events import Event, Record
-from userops.core.files import Section, load, parse, read_text
+from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import reading, running
+from userops.program import comparison, offers, reading, running
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
 from userops.program.rulebook import Rulebook
@@ -28,6 +29,7 @@ from userops.program.rules import (
     check_versions,
 )
 from userops.program.state import State
+from userops.tiers import Ladder, read_ladder
 
 SCHEMA = 1
 
@@ -133,6 +135,44 @@ class Program(Rulebook):
             years=whole(years, "years", at_least=1, at_most=1_000),
         )
 
+    def diff(self, other: Program) -> tuple[str, ...]:
+        """Return what changes from this program to `other`, a sentence each; none when nothing does."""
+        return comparison.diff(self, other)
+
+    def what_if(
+        self,
+        events: Iterable[Event],
+        other: Program,
+        *,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        conditions: Mapping[str, Condition] | None = None,
+        currency: str = "points",
+    ) -> comparison.WhatIf:
+        """Replay the events under both programs; return who wins and loses by `other`, by member and fund.
+
+        `conditions` name groups of members by their records (`members`), and are totalled too.
+        """
+        listed = list(_events(events))
+        before, after = Ledger.in_memory(), Ledger.in_memory()
+        self.run(listed, before, members)
+        other.run(listed, after, members)
+        return comparison.what_if(before, after, members or {}, conditions or {}, currency)
+
+    def parity(
+        self,
+        profile: Mapping[str, Any],
+        start: date,
+        end: date,
+        *,
+        orders_per_day: int | Mapping[date, int] = 1,
+    ) -> offers.Parity:
+        """Return the pairs of order days in `[start, end)` on which the later buyer is promised more.
+
+        `profile` is what is known of the buyer; the stacked value of the benefits in force counts. The cost
+        of making earlier orders whole takes `orders_per_day`.
+        """
+        return offers.parity(self.benefits, profile, start, end, orders_per_day)
+
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
     for event in events:
@@ -158,6 +198,7 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     )
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
     _check_names(root, earn, redeem)
+    ladder, value_currency = _read_tiers(root, timezone, currencies, earn)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -170,8 +211,31 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         sinks=sinks,
         counters=counters,
         benefits=benefits,
+        ladder=ladder,
+        value_currency=value_currency,
         table=Record(table),
     )
+
+
+def _read_tiers(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], earn: tuple[EarnRule, ...]
+) -> tuple[Ladder | None, str | None]:
+    """Read `[tiers]`; multipliers may name only tiers that are there."""
+    section = root.section("tiers")
+    found = None if section is None else read_ladder(section, timezone)
+    if section is None or found is None:
+        return None, None
+    ladder, currency = found
+    if currency not in currencies:
+        section.fault("currency", f"{currency!r} is not a currency{did_you_mean(currency, currencies)}")
+    names = {tier.name for tier in ladder.tiers}
+    for rule in earn:
+        for tier in sorted(set(rule.multiply_by_tier) - names):
+            root.fault(
+                "earn",
+                f"rule {rule.name!r} multiplies for {tier!r}, which is no tier{did_you_mean(tier, names)}",
+            )
+    return ladder, currency
 
 
 def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:

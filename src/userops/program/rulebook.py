@@ -14,6 +14,7 @@ from userops.core.commands import Clawback
 from userops.core.ids import derived_id
 from userops.points import Currency, Fund
 from userops.program.rules import BenefitOffer, Choice, Counter, EarnRule, Limit, RedeemRule, Sink
+from userops.tiers import Crossing, Ladder
 
 
 @frozen(kw_only=True)
@@ -31,10 +32,8 @@ class Rulebook:
     counters: tuple[Counter, ...] = ()
     benefits: tuple[BenefitOffer, ...] = ()
     #: The tiers' ladder, and the currency whose entries it counts.
-    ladder: Any = None
+    ladder: Ladder | None = None
     value_currency: str | None = None
-    #: Whether the event that crosses a threshold already earns at the new tier.
-    is_new_rate: bool = False
     #: The table it was read from.
     table: Mapping[str, Any] = field(factory=dict, hash=False, repr=False, eq=False)
 
@@ -67,6 +66,11 @@ class Rulebook:
         """The caps that count the grants of the whole program, each once."""
         limits = (limit for rule in self.earn for limit in rule.limits if limit.cap.scope == "program")
         return tuple(dict.fromkeys(limits))
+
+    @property
+    def is_new_rate(self) -> bool:
+        """Say whether the event that crosses a threshold already earns at the new tier."""
+        return self.ladder is not None and self.ladder.crossing is Crossing.NEW_RATE
 
     def counts(self, kind: str) -> bool:
         """Say whether some counter counts events of a kind."""

@@ -1,0 +1,223 @@
+"""Two programs compared: in words, and by what each would have given to whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from userops.core.conditions import Condition
+from userops.core.tables import Table
+from userops.points import Ledger
+from userops.program.rulebook import Rulebook
+from userops.program.rules import EarnRule, Fixed, Grant, Proportional, Streak
+from userops.program.rules import Table as PointsTable
+
+_FIELD_WORDS = {
+    "on": "listens to",
+    "points": "gives",
+    "limits": "is capped at",
+    "expires": "expires after",
+    "activates_days": "activates after days",
+    "start": "begins",
+    "until": "ends",
+    "when": "applies when",
+    "is_unbounded_accepted": "is accepted unbounded",
+}
+
+
+def diff(before: Rulebook, after: Rulebook) -> tuple[str, ...]:
+    """Return the differences as sentences, in reading order; none when the rules are the same."""
+    lines: list[str] = []
+    for name in ("name", "timezone", "value_currency", "ladder"):
+        was, is_ = getattr(before, name), getattr(after, name)
+        if was != is_:
+            shown = "" if name == "ladder" else f": {is_}, was {was}"
+            lines.append(f"The program's {name.replace('_', ' ')} changes{shown}.")
+    lines += _by_name("Currency", before.currencies, after.currencies)
+    lines += _by_name("Fund", before.funds, after.funds)
+    lines += _by_name("Rule", _rules(before.earn), _rules(after.earn))
+    for kind, one, other in (
+        ("Redemption", before.redeem, after.redeem),
+        ("Counter", before.counters, after.counters),
+        ("Benefit", before.benefits, after.benefits),
+    ):
+        lines += _by_name(kind, {x.name: x for x in one}, {x.name: x for x in other})
+    lines += _by_name("Sink", before.sinks, after.sinks)
+    groups = {name: choice.value for name, choice in before.groups.items()}
+    now = {name: choice.value for name, choice in after.groups.items()}
+    lines += _by_name("Group", groups, now)
+    return tuple(lines)
+
+
+def _rules(rules: Iterable[EarnRule]) -> dict[str, EarnRule]:
+    """Return rules by name; the second and later versions also by their first day."""
+    named: dict[str, EarnRule] = {}
+    for rule in rules:
+        named[rule.name if rule.name not in named else f"{rule.name} from {rule.start}"] = rule
+    return named
+
+
+def _by_name(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    lines = [f"{kind} {name!r} is gone." for name in before if name not in after]
+    for name, is_ in after.items():
+        was = before.get(name)
+        if was is None:
+            lines.append(f"{kind} {name!r} is new{_what(is_)}.")
+        elif was != is_:
+            lines += [f"{kind} {name!r} {change}." for change in _changes(was, is_)]
+    return lines
+
+
+def _what(value: Any) -> str:
+    if isinstance(value, EarnRule):
+        return f": {words_of(value.points)} on {value.on}, fund {value.fund}"
+    return ""
+
+
+def _changes(was: Any, is_: Any) -> list[str]:
+    if not attrs.has(type(was)) or type(was) is not type(is_):
+        return [f"is now {_words(is_)}, was {_words(was)}"]
+    found = []
+    for attribute in attrs.fields(type(was)):
+        old, new = getattr(was, attribute.name), getattr(is_, attribute.name)
+        if old != new:
+            words = _FIELD_WORDS.get(attribute.name, f"has {attribute.name.replace('_', ' ')}")
+            found.append(f"{words} {_words(new)}, was {_words(old)}")
+    return found
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Fixed | Proportional | PointsTable | Streak):
+        return words_of(value)
+    if isinstance(value, Condition):
+        return value.describe()
+    if isinstance(value, tuple):
+        return "; ".join(_words(part) for part in value) or "nothing"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(part)}" for key, part in value.items()) or "nothing"
+    if value is None or value == "":
+        return "nothing"
+    describe: Callable[[], str] | None = getattr(value, "describe", None)
+    if describe is not None:
+        return describe()
+    if attrs.has(type(value)):
+        parts = ((a.name, getattr(value, a.name)) for a in attrs.fields(type(value)))
+        return ", ".join(f"{name} {_words(part)}" for name, part in parts if part is not None)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def words_of(grant: Grant) -> str:
+    """Say what a rule gives.
+
+    >>> words_of(Fixed(10_000))
+    '10,000 points'
+    """
+    if isinstance(grant, Fixed):
+        return f"{grant.points:,} points"
+    if isinstance(grant, Proportional):
+        return f"{grant.give} for each {grant.per} of {grant.of}, rounded {grant.rounding.value}"
+    if isinstance(grant, Streak):
+        return f"{', '.join(map(str, grant.steps))} points by day in a row"
+    return f"points by {grant.by}: {', '.join(f'{key} {points:,}' for key, points in grant.table)}"
+
+
+@frozen
+class Change:
+    """What one member, group or fund was given under the one rules and the other, taken back already off."""
+
+    name: str
+    before: int
+    after: int
+
+    @property
+    def difference(self) -> int:
+        """Points more, or fewer, under the other rules."""
+        return self.after - self.before
+
+
+@frozen
+class WhatIf:
+    """A history under two programs: who wins and who loses, and whose fund pays."""
+
+    members: tuple[Change, ...] = field(repr=False)
+    by_fund: tuple[Change, ...]
+    by_condition: tuple[Change, ...]
+
+    @property
+    def winners(self) -> tuple[Change, ...]:
+        """Members who get more, most first."""
+        found = (change for change in self.members if change.difference > 0)
+        return tuple(sorted(found, key=lambda change: (-change.difference, change.name)))
+
+    @property
+    def losers(self) -> tuple[Change, ...]:
+        """Members who get less, most first."""
+        found = (change for change in self.members if change.difference < 0)
+        return tuple(sorted(found, key=lambda change: (change.difference, change.name)))
+
+    def __str__(self) -> str:
+        same = len(self.members) - len(self.winners) - len(self.losers)
+        head = f"{len(self.winners):,} members win, {len(self.losers):,} lose, {same:,} are as before."
+        tables = [
+            Table(
+                {
+                    title: [change.name for change in changes],
+                    "before": [change.before for change in changes],
+                    "after": [change.after for change in changes],
+                    "difference": [change.difference for change in changes],
+                }
+            )
+            for title, changes in (
+                ("fund", self.by_fund),
+                ("members", self.by_condition),
+                ("wins most", self.winners[:5]),
+                ("loses most", self.losers[:5]),
+            )
+            if changes
+        ]
+        return "\n\n".join([head, *map(str, tables)])
+
+
+def what_if(
+    before: Ledger,
+    after: Ledger,
+    members: Mapping[str, Mapping[str, Any]],
+    conditions: Mapping[str, Condition],
+    currency: str,
+) -> WhatIf:
+    """Compare two ledgers that the same events were run into."""
+    totals = [_given(ledger, currency) for ledger in (before, after)]
+    names = sorted({member for by_member, _ in totals for member in by_member} | set(members))
+    changes = tuple(Change(name, totals[0][0].get(name, 0), totals[1][0].get(name, 0)) for name in names)
+    funds = sorted({fund for _, by_fund in totals for fund in by_fund})
+    by_fund = tuple(Change(fund, totals[0][1].get(fund, 0), totals[1][1].get(fund, 0)) for fund in funds)
+    by_condition = []
+    for words, condition in conditions.items():
+        held = [change for change in changes if condition.holds(members.get(change.name, {}))]
+        by_condition.append(
+            Change(words, sum(change.before for change in held), sum(change.after for change in held))
+        )
+    return WhatIf(changes, by_fund, tuple(by_condition))
+
+
+def _given(ledger: Ledger, currency: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Return points given by member, and by fund, less what undone earns took back."""
+    by_member: dict[str, int] = defaultdict(int)
+    by_fund: dict[str, int] = defaultdict(int)
+    fund_of: dict[str, str] = {}
+    for entry in ledger.entries(currency=currency):
+        command: Any = entry.command
+        if entry.kind == "earn":
+            points, fund_of[entry.id] = command.points, command.fund
+            fund = command.fund
+        elif entry.kind == "reverse" and command.entry in fund_of:
+            points, fund = -(entry.recovered + entry.indebted), fund_of[command.entry]
+        else:
+            continue
+        by_member[entry.member] += points
+        by_fund[fund] += points
+    return by_member, by_fund
