@@ -16,7 +16,8 @@ from userops.simulation.happenings import Happenings, happen, rank_within
 from userops.simulation.lots import PLACE_BITS, Grants, Lots
 from userops.simulation.population import Rows, World, make_rows
 from userops.simulation.redeeming import Redeeming
-from userops.simulation.rulebook import Column, Columns
+from userops.simulation.rulebook import Column, Columns, PreparedRule
+from userops.simulation.settling import Remembering, can_settle
 from userops.simulation.spec import Spec
 
 #: A sample is split into so many parts, whose spread tells the sampling noise.
@@ -44,7 +45,9 @@ class Block:
     counter_names: tuple[str, ...] = ()
 
 
-def gather(spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]]) -> Block:
+def gather(
+    spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]], *, is_full: bool = False
+) -> Block:
     """Make the members of some chunks (which world, group, number) of replications, and what they do."""
     parts: list[Part] = []
     for local, place, chunk in chunks:
@@ -61,6 +64,7 @@ def gather(spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int,
                 kinds=spec.kinds,
                 words=spec.words,
                 kind=kind,
+                is_full=is_full,
             )
             for kind in range(len(spec.kinds))
         ]
@@ -184,25 +188,103 @@ class Granted:
 
 def grant(spec: Spec, block: Block, shared: Shared | None) -> Granted:
     """Run the rules over a block: without shared limits in any order, with them by the clock."""
-    events: dict[int, KindEvents] = {}
-    places: dict[int, Ints] = {}
-    found = block.found
+    granted = Granted({}, {}, _no_grants())
     if shared is None:
-        steps = _own_steps(spec, found)
+        for kinds in components(spec):
+            _grant_component(spec, block, kinds, granted)
     else:
+        found = block.found
         widest = int(found.rank.max(initial=0)) + 1
         steps = found.day.astype(np.int64) * widest + found.rank
-    for kind in range(len(spec.kinds)):
-        mine = found.of_kind(kind)
-        if not spec.book.rules[kind] or not len(mine):
-            continue
-        order = np.argsort(steps[mine], kind="stable")
-        places[kind] = mine[order]
-        columns = {name: column.taken(order) for name, column in block.columns[kind].items()}
-        at = places[kind]
-        events[kind] = _prepared(spec, kind, columns, row=found.row[at], day=found.day[at], step=steps[at])
-    Granting(spec.book, len(block.rows), shared).run(events)
-    return Granted(events, places, _collected(spec, block, events, places))
+        for kind in range(len(spec.kinds)):
+            mine = found.of_kind(kind)
+            if spec.book.rules[kind] and len(mine):
+                order = np.argsort(steps[mine], kind="stable")
+                _put(spec, block, kind, granted, mine=mine, order=order, steps=steps[mine[order]])
+        Granting(spec.book, len(block.rows), shared).run(granted.events)
+    granted.grants = _collected(spec, block, granted)
+    return granted
+
+
+def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Granted) -> None:
+    """Decide the events of kinds that share memory: at once where they settle, else step by step."""
+    found = block.found
+    here = np.zeros(len(spec.kinds), dtype=bool)
+    here[kinds] = True
+    mine = np.flatnonzero(here[found.kind]) if len(kinds) > 1 else found.of_kind(kinds[0])
+    if not len(mine):
+        return
+    if not any(_has_memory(spec, kind) for kind in kinds):
+        for kind in kinds:
+            places = found.of_kind(kind)
+            if len(places):
+                _put(
+                    spec,
+                    block,
+                    kind,
+                    granted,
+                    mine=places,
+                    order=None,
+                    steps=np.zeros(len(places), dtype=np.int64),
+                )
+                Granting(spec.book, 0).run({kind: granted.events[kind]})
+        return
+    if not can_settle(spec.book, kinds):
+        _step_by_step(spec, block, kinds, granted, mine)
+        return
+    row = found.row[mine]
+    parts = []
+    for kind in kinds:
+        inside = np.flatnonzero(found.kind[mine] == kind) if len(kinds) > 1 else np.arange(len(mine))
+        _put(
+            spec,
+            block,
+            kind,
+            granted,
+            mine=mine[inside],
+            order=None,
+            steps=np.zeros(len(inside), dtype=np.int64),
+        )
+        parts.append((spec.book.rules[kind][0], granted.events[kind], inside))
+    wrong = Remembering(spec.book, row, found.day[mine], parts).settle()
+    if wrong.any():
+        unsettled = np.zeros(len(block.rows), dtype=bool)
+        unsettled[row[wrong]] = True
+        again = Granted({}, {}, _no_grants())
+        _step_by_step(spec, block, kinds, again, mine[unsettled[row]])
+        for kind, one in again.events.items():
+            target = np.searchsorted(granted.places[kind], again.places[kind])
+            for place, given in enumerate(one.given):
+                granted.events[kind].given[place][target] = given
+
+
+def _step_by_step(spec: Spec, block: Block, kinds: list[int], granted: Granted, mine: Ints) -> None:
+    found = block.found
+    steps = rank_within(found.row[mine])
+    for kind in kinds:
+        inside = np.flatnonzero(found.kind[mine] == kind)
+        if len(inside):
+            inside = inside[np.argsort(steps[inside], kind="stable")]
+            places = found.of_kind(kind)
+            order = np.searchsorted(places, mine[inside])
+            _put(spec, block, kind, granted, mine=places, order=order, steps=steps[inside].astype(np.int64))
+    Granting(spec.book, len(block.rows)).run(
+        {kind: granted.events[kind] for kind in kinds if kind in granted.events}
+    )
+
+
+def _put(
+    spec: Spec, block: Block, kind: int, granted: Granted, *, mine: Ints, order: Ints | None, steps: Ints
+) -> None:
+    """Prepare the events of a kind, at places of the block, in the order of their steps."""
+    at = mine if order is None else mine[order]
+    columns = block.columns[kind]
+    if order is not None:
+        columns = {name: column.taken(order) for name, column in columns.items()}
+    granted.places[kind] = at
+    granted.events[kind] = _prepared(
+        spec, kind, columns, row=block.found.row[at], day=block.found.day[at], step=steps
+    )
 
 
 def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array, step: Ints) -> KindEvents:
@@ -226,43 +308,45 @@ def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array
     return events
 
 
-def _own_steps(spec: Spec, found: Happenings) -> Ints:
-    """Number the events of each member within their component: an event's step comes after its causes."""
-    steps = np.zeros(len(found.row), dtype=np.int64)
-    for kinds in components(spec):
-        if not any(_has_memory(spec, kind) for kind in kinds):
-            continue
-        mine = np.flatnonzero(np.isin(found.kind, kinds))
-        steps[mine] = rank_within(found.row[mine])
-    return steps
+def _no_grants() -> Grants:
+    none = np.zeros(0, dtype=np.int32)
+    return Grants(none, none, none, none, none, none, none.astype(np.int64))
 
 
-def _collected(spec: Spec, block: Block, events: dict[int, KindEvents], places: dict[int, Ints]) -> Grants:
-    """Return all grants of points."""
-    parts: list[tuple[Array, ...]] = []
-    for kind, one in events.items():
+def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
+    """Return all grants of points, in order of (member, time, place among the event's rules)."""
+    found, width = block.found, 1
+    parts: list[tuple[int, int, PreparedRule, Ints]] = []
+    for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
-            if not rule.is_points:
-                continue
-            hit = np.flatnonzero(one.given[place])
-            at = places[kind][hit]
-            tick = (block.found.rank[at].astype(np.int64) * len(spec.kinds) + kind) << PLACE_BITS
-            day = one.day[hit]
-            parts.append(
-                (
-                    one.row[hit],
-                    day,
-                    tick + min(place, (1 << PLACE_BITS) - 1),
-                    np.full(len(hit), rule.fund, dtype=np.int16),
-                    rule.expiry[day],
-                    np.full(len(hit), rule.rule.activates_days, dtype=np.int32),
-                    one.given[place][hit],
-                )
-            )
+            if rule.is_points:
+                parts.append((kind, place, rule, np.flatnonzero(one.given[place])))
+                width = max(width, place + 1)
     if not parts:
-        none = np.zeros(0, dtype=np.int32)
-        return Grants(none, none, none, none.astype(np.int16), none, none, none.astype(np.int64))
-    return Grants(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return _no_grants()
+    # Every grant has a place of its own among (event, rule): scattering them there sorts them.
+    seats = np.zeros(len(found.row) * width, dtype=np.int32)
+    first, listed = 1, []
+    for kind, place, rule, hit in parts:
+        seats[granted.places[kind][hit] * width + place] = np.arange(first, first + len(hit), dtype=np.int32)
+        first += len(hit)
+        listed.append((granted.events[kind].given[place][hit], len(hit), rule))
+    taken = np.flatnonzero(seats)
+    source = seats[taken] - 1
+    at = taken // width if width > 1 else taken
+    sizes = [size for _, size, _ in listed]
+    which = np.repeat(np.arange(len(listed), dtype=np.int16), sizes)[source]
+    day = found.day[at]
+    expiry = np.stack([rule.expiry for _, _, rule in listed])
+    return Grants(
+        row=found.row[at],
+        day=day,
+        tick=((found.rank[at] * len(spec.kinds) + found.kind[at]) << PLACE_BITS) + (taken % width),
+        fund=np.array([rule.fund for _, _, rule in listed], dtype=np.int16)[which],
+        expiry=expiry[which, day],
+        activates=np.array([rule.rule.activates_days for _, _, rule in listed], dtype=np.int32)[which],
+        points=np.concatenate([points for points, _, _ in listed])[source],
+    )
 
 
 @define(eq=False)

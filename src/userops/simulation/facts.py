@@ -51,20 +51,24 @@ def columns_of(
     kinds: Sequence[str],
     words: Mapping[tuple[str, str], tuple[Any, ...] | None],
     kind: int,
+    is_full: bool,
 ) -> dict[str, Column]:
-    """Return the fields of one kind's events, in order of time within a row."""
+    """Return the fields of one kind's events, in order of time within a row: all, or those its rules read."""
+    needed = fields_read(program, kinds[kind])
+    known = {name for place, name in found.data if place == kind}
+    if not is_full and not needed & {"kind", INVITED_FIELD, *known, *(c.name for c in program.counters)}:
+        return {}
     mine = found.of_kind(kind)
     columns: dict[str, Column] = {}
     row = found.row[mine]
     names = tuple(one.name for one in world.groups)
-    if names != ("",):
+    if names != ("",) and (is_full or "kind" in needed):
         columns["kind"] = Column(group_at(rows, row, clock.month_of[found.day[mine]]).astype(np.int64), names)
     if any(one.referrals is not None for one in world.behaviours.values()):
         columns[INVITED_FIELD] = Column((rows.referrer[row] >= 0).astype(np.int64), (False, True))
     for (place, name), values in found.data.items():
         if place == kind:
             columns[name] = Column(values, words[kinds[kind], name])
-    needed = fields_read(program, kinds[kind])
     for counter in program.counters:
         if counter.name in needed:
             columns[counter.name] = Column(_counted(found, clock, counter, kinds, mine))
@@ -76,6 +80,7 @@ def fields_read(program: Program, kind: str) -> set[str]:
     found: set[str] = set()
     for rule in program.earn:
         if rule.on == kind:
+            found.update(("tier",) if rule.multiply_by_tier else ())
             found.update(rule.when.fields())
             for limit in rule.limits:
                 found.update(limit.when.fields())

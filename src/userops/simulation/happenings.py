@@ -51,7 +51,8 @@ def happen(
     ]
     packed.append(_of_changes(world, rows, clock, kinds, where))
     keys = np.concatenate(packed)
-    keys.sort()
+    # Each kind lies in order: a stable sort only merges them.
+    keys.sort(kind="stable")
     kind = (keys & (MOST_KINDS - 1)).astype(np.int8)
     keys >>= KIND_BITS + PLACE_BITS
     day = (keys & (MOST_DAYS - 1)).astype(np.int32)
@@ -124,21 +125,34 @@ def _repeated(
         expected[0] += before * bases[k] * (total[turn] - total[np.minimum(rows.arrival, turn)])
         expected[1] += after * bases[k] * (total[stop] - total[turn])
     expected *= factor
-    counts = rng.poisson(expected.sum(axis=0))
+    whole = expected.sum(axis=0)
+    counts = rng.poisson(whole)
     by = np.repeat(np.arange(len(rows), dtype=np.int64), counts)
     if not len(by):
         return by
-    drawn = rng.random(len(by)) * expected.sum(axis=0)[by]
+    drawn = _ordered_uniforms(rng, counts, by) * whole[by]
     is_after = drawn >= expected[0][by]
-    position = np.zeros(len(by))
-    scale = np.where(is_after, bases[rows.target[by]], bases[rows.group[by]]) * factor[by]
-    drawn -= is_after * expected[0][by]
-    np.divide(drawn, scale, out=position, where=scale > 0)
-    start = np.where(is_after, turn[by], rows.arrival[by])
     group = np.where(is_after, rows.target[by], rows.group[by])
+    start = np.where(is_after, turn[by], rows.arrival[by])
+    scale = bases[group] * factor[by]
+    drawn -= is_after * expected[0][by]
+    position = np.divide(drawn, scale, out=np.zeros(len(by)), where=scale > 0)
     month, part = _months_at(seasons, group, start, position, world.months)
-    places = rng.integers(0, 1 << PLACE_BITS, len(by))
-    return _pack(by, _in_month(clock, month, part), places, place)
+    days = clock.first_days.astype(np.int64)
+    at = part * np.diff(days)[month]
+    whole_day = np.minimum(at.astype(np.int64), np.diff(days)[month] - 1)
+    places = np.minimum(((at - whole_day) * (1 << PLACE_BITS)).astype(np.int64), (1 << PLACE_BITS) - 1)
+    return _pack(by, days[month] + whole_day, places, place)
+
+
+def _ordered_uniforms(rng: np.random.Generator, counts: Ints, by: Ints) -> Floats:
+    """Return uniform numbers that rise within each row: partial sums of exponentials over their total."""
+    gaps = np.cumsum(rng.standard_exponential(len(by) + len(counts)))
+    ends = np.cumsum(counts + 1) - 1
+    below = np.concatenate([[0.0], gaps[ends[:-1]]])
+    found: Floats = gaps[np.arange(len(by)) + by] - below[by]
+    found /= (gaps[ends] - below)[by]
+    return found
 
 
 def _months_at(

@@ -21,7 +21,7 @@ PLACES = (1 << PLACE_BITS) - 1
 
 @define(eq=False)
 class Grants:
-    """Points granted, in no order: whose, when, from which fund, gone on which day, usable from which."""
+    """Points granted, in order of (member, time): whose, when, from which fund, gone on which day, usable from which."""
 
     row: Ints
     day: Ints
@@ -31,6 +31,11 @@ class Grants:
     expiry: Ints
     activates: Ints
     points: Ints
+
+    def taken(self, order: Ints) -> Grants:
+        """Return the grants in another order."""
+        names = ("row", "day", "tick", "fund", "expiry", "activates", "points")
+        return Grants(*(getattr(self, name)[order] for name in names))
 
 
 @define(eq=False)
@@ -57,13 +62,15 @@ class Lots:
     def of(cls, clock: Clock, rows: int, grants: Grants) -> Lots:
         """Sort grants into lots; what a member earns in one month under one fund and expiry is one lot."""
         order = _spending_order(grants)
-        row, fund, expiry = grants.row[order], grants.fund[order], grants.expiry[order]
+        if order is not None:
+            grants = grants.taken(order)
+        row, fund, expiry = grants.row, grants.fund, grants.expiry
         months = clock.span.months
-        usable_day = grants.day[order] + grants.activates[order]
-        usable = np.full(len(order), months, dtype=np.int32)
+        usable_day = grants.day + grants.activates
+        usable = np.full(len(row), months, dtype=np.int32)
         inside = usable_day < len(clock.month_of)
         usable[inside] = clock.month_of[usable_day[inside]]
-        is_new = np.ones(len(order), dtype=bool)
+        is_new = np.ones(len(row), dtype=bool)
         is_new[1:] = (
             (row[1:] != row[:-1])
             | (fund[1:] != fund[:-1])
@@ -71,7 +78,7 @@ class Lots:
             | (usable[1:] != usable[:-1])
         )
         first = np.flatnonzero(is_new)
-        points = np.add.reduceat(grants.points[order], first) if len(first) else grants.points[:0]
+        points = np.add.reduceat(grants.points, first) if len(first) else grants.points[:0]
         row = row[first]
         start = np.searchsorted(row, np.arange(rows + 1))
         return cls(clock, rows, start, row, points, fund[first], expiry[first], usable[first])
@@ -145,30 +152,19 @@ class Lots:
         return total
 
 
-def _spending_order(grants: Grants) -> Ints:
-    """Return the order of lots: by member, expiry, availability and entry."""
+def _spending_order(grants: Grants) -> Ints | None:
+    """Return the order of lots by member, expiry, availability and entry; None where they lie so already."""
     if grants.activates.any():
         usable = grants.day + grants.activates
         # Of equal instants of availability, the entry made first.
         entry = (grants.tick & PLACES, grants.day, grants.tick >> PLACE_BITS)
         return np.lexsort((*entry, usable, grants.expiry, grants.row))
-    # One packed sort: (member, expiry, day) and the place, which is in order of the day's entries.
-    codes = np.unique(grants.expiry, return_inverse=True)[1] if len(grants.expiry) else grants.expiry
-    size = max(1, len(grants.row))
-    bits = [max(1, int(x).bit_length()) for x in (codes.max(initial=0), grants.day.max(initial=0), size)]
-    row_bits = max(1, int(grants.row.max(initial=0)).bit_length())
-    if sum(bits) + row_bits > 62:
-        return np.lexsort((grants.tick, grants.day, grants.expiry, grants.row))
-    by_tick = np.argsort(grants.tick, kind="stable")
-    key = grants.row[by_tick].astype(np.int64)
-    for width, values in zip(
-        bits, (codes[by_tick], grants.day[by_tick], np.arange(len(by_tick))), strict=True
-    ):
-        key <<= width
-        key |= values
-    key.sort()
-    found: Ints = by_tick[key & ((1 << bits[2]) - 1)]
-    return found
+    same = grants.row[1:] == grants.row[:-1]
+    if not (same & (grants.expiry[1:] < grants.expiry[:-1])).any():
+        return None
+    # Grants lie in order of time: a stable sort by (member, expiry) is all that is needed.
+    key = (grants.row.astype(np.int64) << 32) | grants.expiry
+    return np.argsort(key, kind="stable")
 
 
 def _summed(place: Ints, row: Ints, points: Ints, size: int, rows: int) -> Ints:

@@ -52,7 +52,7 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     small = _scaled(spec, members)
     world = small.world(seed, 0, None)
     chunks = [(0, place, chunk) for place, chunk, _ in chunk_sizes(world)]
-    block = gather(small, [world], chunks)
+    block = gather(small, [world], chunks, is_full=True)
     granted = grant(small, block, None)
     is_bound = bool(used_by(small, block, granted).bound(small).any())
     if is_bound:
