@@ -414,9 +414,10 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
 def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
     """Sum what was left in lots when they expired."""
     months, funds = shape[2], shape[3]
-    gone = np.flatnonzero((lots.bucket < 2 * months) & (lots.left > 0))
+    left = lots.unspent()
+    gone = np.flatnonzero((lots.bucket < 2 * months) & (left > 0))
     code = (who[lots.row[gone]] * months + lots.bucket[gone] // 2) * funds + lots.fund[gone]
-    total = np.bincount(code, lots.left[gone] * block.weight[lots.row[gone]], minlength=int(np.prod(shape)))
+    total = np.bincount(code, left[gone] * block.weight[lots.row[gone]], minlength=int(np.prod(shape)))
     return total.reshape(shape)
 
 

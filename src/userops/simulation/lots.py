@@ -7,6 +7,7 @@ in which a spend takes them: earliest expiry, then earliest availability, then e
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from attrs import define, field
@@ -17,6 +18,10 @@ from userops.simulation.clock import NEVER, Clock
 #: The last bits of a tick say which of an event's rules gave; the others are the instant within the day.
 PLACE_BITS = 8
 PLACES = (1 << PLACE_BITS) - 1
+
+
+#: Told of what a redemption takes: rows, funds and points.
+Taken = Callable[[Any, Any, Any], None]
 
 
 @define(eq=False)
@@ -60,8 +65,12 @@ class Lots:
 
     @classmethod
     def of(cls, clock: Clock, rows: int, grants: Grants) -> Lots:
-        """Sort grants into lots; what a member earns in one month under one fund and expiry is one lot."""
+        """Sort grants into lots; what a member earns in one month under one fund and expiry is one lot.
+
+        Where lots expire in the order in which they were earned, they are a `Queue`.
+        """
         order = _spending_order(grants)
+        kind = Queue if order is None else cls
         if order is not None:
             grants = grants.taken(order)
         row, fund, expiry = grants.row, grants.fund, grants.expiry
@@ -81,7 +90,7 @@ class Lots:
         points = np.add.reduceat(grants.points, first) if len(first) else grants.points[:0]
         row = row[first]
         start = np.searchsorted(row, np.arange(rows + 1))
-        return cls(clock, rows, start, row, points, fund[first], expiry[first], usable[first])
+        return kind(clock, rows, start, row, points, fund[first], expiry[first], usable[first])
 
     def __attrs_post_init__(self) -> None:
         """Lay out what rises and falls in which month."""
@@ -110,7 +119,7 @@ class Lots:
         found: Ints = self.due[2 * month + 1 : stop].sum(axis=0)
         return found
 
-    def spend(self, month: int, row: Ints, points: Ints, taken: Callable[[Ints, Ints], None]) -> None:
+    def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:
         """Take points out of the lots of distinct members who have them, late on the last day of a month."""
         last = int(self.clock.first_days[month + 1]) - 1
         need, place = points.copy(), self.head[row].copy()
@@ -126,9 +135,9 @@ class Lots:
             need[who] -= part
             hit = part > 0
             found = lot[hit]
+            taken(self.row[found], self.fund[found], part[hit])
             is_due = self.bucket[found] < len(self.due)
             self.due[self.bucket[found][is_due], self.row[found][is_due]] -= part[hit][is_due]
-            taken(found, part[hit])
             # Lots used up or gone are passed for good as long as nothing before them is left.
             at_head[who] &= ~is_alive | (self.left[lot] == 0)
             passed = who[at_head[who]]
@@ -137,6 +146,10 @@ class Lots:
             who = who[(need[who] > 0) & (place[who] < stop[who])]
         if need.any():
             raise AssertionError("a redemption asked for more than the lots hold")
+
+    def unspent(self) -> Ints:
+        """Return of each lot the points that no redemption took."""
+        return self.left
 
     def bill(self, month: int, row: int, points: int, costs: Floats) -> float:
         """Return what one member's redemption would cost its funds; nothing is taken."""
@@ -150,6 +163,96 @@ class Lots:
             if not need:
                 break
         return total
+
+
+@define(eq=False)
+class Queue(Lots):
+    """Lots that are used up and expire in the order in which they lie.
+
+    A member's points lie on a line in that order; what is gone is everything before one place on it. So a
+    redemption is a stretch of the line, and nothing has to be looked for.
+    """
+
+    #: Of each lot, where it ends on the line of all members together, and of each member where it begins.
+    ends: Ints = field(init=False)
+    begin: Ints = field(init=False)
+    #: Of each fund, the points of its lots before each lot.
+    before: list[Ints] = field(init=False)
+    gone: Ints = field(init=False)
+    stretches: list[tuple[Ints, Ints]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        """Lay the lots on the line."""
+        Lots.__attrs_post_init__(self)
+        self.ends = np.cumsum(self.left)
+        edges = np.concatenate([[0], self.ends])
+        self.begin = edges[self.start[:-1]]
+        self.gone = np.zeros(self.rows, dtype=np.int64)
+        funds = int(self.fund.max(initial=0)) + 1
+        self.before = [np.cumsum(np.where(self.fund == k, self.left, 0)) for k in range(funds)]
+        self.rising = np.cumsum(self.rising, axis=0)
+        self.due = np.cumsum(self.due, axis=0)
+
+    def open(self, month: int) -> None:
+        """Let the month's grants in, and those go that expire before its last day ends."""
+        np.maximum(self.gone, self.due[2 * month], out=self.gone)
+        self.balance = self.rising[month] - self.gone
+
+    def close(self, month: int) -> None:
+        """Let those go that expire at the very end of the month."""
+        np.maximum(self.gone, self.due[2 * month + 1], out=self.gone)
+
+    def expiring(self, month: int, ahead: int = 2) -> Ints:
+        """Return what expires within the months after this one, seen late on its last day."""
+        last = min(2 * self.clock.span.months, 2 * (month + ahead + 1)) - 1
+        found: Ints = np.maximum(0, self.due[last] - self.gone)
+        return found
+
+    def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:
+        """Take points off the head of the members' lines."""
+        low = self.begin[row] + self.gone[row]
+        high = low + points
+        self.gone[row] += points
+        self.balance[row] -= points
+        self.stretches.append((low, points))
+        for fund, part in enumerate(self._by_fund(low, high)):
+            hit = np.flatnonzero(part)
+            if len(hit):
+                taken(row[hit], np.full(len(hit), fund), part[hit])
+
+    def _by_fund(self, low: Ints, high: Ints) -> list[Ints]:
+        """Return of each fund the points on stretches of the line."""
+        first = np.searchsorted(self.ends, low, side="right")
+        last = np.searchsorted(self.ends, high, side="left")
+        found = []
+        for fund, before in enumerate(self.before):
+            # Up to the end of a stretch: all before its last lot's end, less what of that lot lies beyond.
+            beyond = np.where(self.fund[last] == fund, self.ends[last] - high, 0)
+            ahead = np.where(self.fund[first] == fund, self.ends[first] - low, 0)
+            found.append(before[last] - beyond - (before[first] - ahead))
+        return found
+
+    def bill(self, month: int, row: int, points: int, costs: Floats) -> float:
+        """Return what one member's redemption would cost its funds; nothing is taken."""
+        low = np.array([self.begin[row] + self.gone[row]])
+        parts = self._by_fund(low, low + points)
+        return float(sum(int(part[0]) * float(costs[fund]) for fund, part in enumerate(parts)))
+
+    def unspent(self) -> Ints:
+        """Return of each lot the points that no redemption took."""
+        if not self.stretches:
+            return self.left
+        low = np.concatenate([one for one, _ in self.stretches])
+        order = np.argsort(low, kind="stable")
+        low = low[order]
+        points = np.concatenate([one for _, one in self.stretches])[order]
+        total = np.concatenate([[0], np.cumsum(points)])
+        edges = np.concatenate([[0], self.ends])
+        place = np.searchsorted(low, edges, side="left")
+        inside = np.maximum(place - 1, 0)
+        spent = total[place] - np.where(place > 0, np.maximum(0, low[inside] + points[inside] - edges), 0)
+        found: Ints = self.left - np.diff(spent)
+        return found
 
 
 def _spending_order(grants: Grants) -> Ints | None:

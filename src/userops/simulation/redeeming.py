@@ -61,13 +61,11 @@ class Redeeming:
             self.log.append((month, row, points))
         costs, total = unit_costs(self.spec), self.redeemed.reshape(-1)
 
-        def taken(lot: Ints, part: Ints) -> None:
-            worth = part * self.block.weight[self.lots.row[lot]]
-            code = (self.who[self.lots.row[lot]] * months + month) * funds + self.lots.fund[lot]
-            np.add.at(total, code, worth)
+        def taken(who: Ints, fund: Ints, part: Ints) -> None:
+            worth = part * self.block.weight[who]
+            np.add.at(total, (self.who[who] * months + month) * funds + fund, worth)
             if self.spec.cash is not None:
-                replication = self.block.replication[self.lots.row[lot]]
-                np.subtract.at(self.cash, replication, worth * costs[self.lots.fund[lot]])
+                np.subtract.at(self.cash, self.block.replication[who], worth * costs[fund])
 
         self.lots.spend(month, row, points, taken)
 

@@ -35,16 +35,46 @@ class Remembering:
         """Write what is given into the events; return which of these events did not settle."""
         firsts = {slot: self._firsts(slot) for slot in self._slots()}
         given = self._guess(firsts)
-        wrong = np.zeros(len(self.row), dtype=bool)
-        for _ in range(ROUNDS):
-            again = self._decided(given, firsts)
-            wrong = again != given
-            if not wrong.any():
-                break
-            given = again
+        again = self._decided(given, firsts)
+        wrong = again != given
+        rounds = 0
+        while wrong.any() and rounds < ROUNDS:
+            # Only members with a wrong event are decided anew.
+            mine = np.zeros(int(self.row[-1]) + 1, dtype=bool)
+            mine[self.row[wrong]] = True
+            places = np.flatnonzero(mine[self.row])
+            some = self._some(places)
+            inner = {slot: some._firsts(slot) for slot in firsts}
+            guess = again[places]
+            changed = some._decided(guess, inner)
+            given[places], again[places] = guess, changed
+            wrong[places] = changed != guess
+            rounds += 1
         for _, events, places in self.parts:
             events.given[0][:] = given[places]
         return wrong
+
+    def _some(self, places: Ints) -> Remembering:
+        """Return the events of some members."""
+        where = np.full(len(self.row), -1, dtype=np.int64)
+        where[places] = np.arange(len(places))
+        parts = []
+        for rule, events, mine in self.parts:
+            inside = np.flatnonzero(where[mine] >= 0)
+            part = KindEvents(
+                row=events.row[inside],
+                day=events.day[inside],
+                step=events.step[inside],
+                asked=[[one[inside] for one in asked] for asked in events.asked],
+                binds=[
+                    [[None if mask is None else mask[inside] for mask in masks] for masks in limits]
+                    for limits in events.binds
+                ],
+                tier=None if events.tier is None else events.tier[inside],
+                tiers=events.tiers,
+            )
+            parts.append((rule, part, where[mine[inside]]))
+        return Remembering(self.book, self.row[places], self.day[places], parts)
 
     def _slots(self) -> list[int]:
         return sorted(
