@@ -3,6 +3,20 @@
 from userops.simulation.forecast import Forecast, OverBudget, Tornado
 from userops.simulation.plan import Plan
 from userops.simulation.running import SimulationFailed
+from userops.simulation.stress import BreakingPoint, PointsRun
+from userops.simulation.studies import Comparison, Difference, Solution
 from userops.simulation.trace import Trace
 
-__all__ = ["Forecast", "OverBudget", "Plan", "SimulationFailed", "Tornado", "Trace"]
+__all__ = [
+    "BreakingPoint",
+    "Comparison",
+    "Difference",
+    "Forecast",
+    "OverBudget",
+    "Plan",
+    "PointsRun",
+    "SimulationFailed",
+    "Solution",
+    "Tornado",
+    "Trace",
+]

@@ -233,9 +233,9 @@ def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Grante
         _step_by_step(spec, block, kinds, granted, mine)
         return
     row = found.row[mine]
-    parts = []
+    parts: list[tuple[PreparedRule, KindEvents, Ints]] = []
     for kind in kinds:
-        inside = np.flatnonzero(found.kind[mine] == kind) if len(kinds) > 1 else np.arange(len(mine))
+        inside: Ints = np.flatnonzero(found.kind[mine] == kind) if len(kinds) > 1 else np.arange(len(mine))
         _put(
             spec,
             block,

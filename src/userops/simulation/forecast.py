@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
 from userops.simulation.engine import PARTS
+from userops.simulation.picture import draw_fan, fan_chart, page
 
 FLOWS = ("issued", "refused", "redeemed", "expired")
-#: Series of a forecast: points, and money for the last two.
-SERIES = (*FLOWS, "clawed_back", "asked", "outstanding", "liability", "cost")
-MONEY = ("liability", "cost")
+#: Series of a forecast: points, and money for the last three.
+SERIES = (*FLOWS, "clawed_back", "asked", "outstanding", "liability", "cost", "cash")
+MONEY = ("liability", "cost", "cash")
+#: Series that stand at a month's end, where the others flow during a month.
+STOCKS = ("outstanding", "liability", "cash")
 
 
 @frozen
@@ -41,6 +45,9 @@ class Tornado:
 
     name: str
     rows: tuple[tuple[str, float, float, float], ...]
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def table(self) -> Table:
         """Return (parameter, rank correlation, mean where it is low, mean where it is high)."""
@@ -80,6 +87,8 @@ class Setting:
     asked_replications: int
     uncertain: tuple[str, ...]
     money: str = ""
+    #: Money for redemptions: (at the start, added per month); None: set aside as points are issued.
+    cash: tuple[float, float] | None = None
     is_whole: bool = True
     #: Of each fund with a budget, the number of the budget period that each month lies in.
     periods: Mapping[int, tuple[int, ...]] = field(factory=dict, hash=False)
@@ -128,7 +137,7 @@ class Forecast:
             )
         return self.setting.funds.index(fund)
 
-    def _parts(self, name: str, fund: str | None) -> Array:
+    def parts(self, name: str, fund: str | None) -> Array:
         """Return a series by (replication, part, month)."""
         if name not in SERIES:
             raise InvalidValue(f"{str(name)[:60]!r} is not a series{did_you_mean(str(name), SERIES)}")
@@ -143,14 +152,40 @@ class Forecast:
             found = np.cumsum(data["issued"] - data["redeemed"] - data["expired"], axis=2)
         elif name == "cost":
             found = data["redeemed"]
+        elif name == "cash":
+            return self._cash(data, costs)
         else:
             found = data[name]
         series: Array = (found * costs).sum(axis=-1) if name in MONEY else found.sum(axis=-1)
         return series
 
+    def _cash(self, data: Mapping[str, Array], costs: Array) -> Array:
+        """Return the money for redemptions that is there at each month's end, by (replication, part, month).
+
+        Without a `[cash]` table every point's cost is set aside when it is issued.
+        """
+        paid = np.cumsum((data["redeemed"] * costs).sum(axis=-1), axis=2)
+        cash = self.setting.cash
+        if cash is None:
+            found: Array = np.cumsum((data["issued"] * costs).sum(axis=-1), axis=2) - paid
+            return found
+        income = cash[0] + cash[1] * np.arange(1, self.months + 1)
+        left: Array = income / paid.shape[1] - paid
+        return left
+
+    def strain(self, fund: str) -> Array:
+        """Return by replication the most that was asked in a budget period, as a multiple of the budget."""
+        place = self.fund_place(fund)
+        budget = self.setting.budgets[place]
+        if budget is None:
+            raise InvalidValue(f"fund {fund!r} has no budget")
+        most: Array = self._asked_so_far(place, budget[1]).max(axis=1)
+        strain: Array = most / max(1, budget[0])
+        return strain
+
     def values(self, name: str, fund: str | None = None) -> Array:
         """Return a series by (replication, month), the sampling noise taken out of its spread."""
-        return self.settled(self._parts(name, fund))
+        return self.settled(self.parts(name, fund))
 
     def settled(self, parts: Array) -> Array:
         """Return (replication, month) totals of (replication, part, month), with the real population's spread.
@@ -201,10 +236,8 @@ class Forecast:
 
     def total(self, name: str, fund: str | None = None) -> Array:
         """Return the sum over the horizon by replication, or the last month's value of a stock."""
-        parts = self._parts(name, fund)
-        summed = (
-            parts[:, :, -1:] if name in ("outstanding", "liability") else parts.sum(axis=2, keepdims=True)
-        )
+        parts = self.parts(name, fund)
+        summed = parts[:, :, -1:] if name in STOCKS else parts.sum(axis=2, keepdims=True)
         return self.settled(summed)[:, 0]
 
     def by_rule(self, name: str = "issued") -> dict[str, Array]:
@@ -234,16 +267,20 @@ class Forecast:
 
     def _over(self, place: int, limit: int, per: str) -> Array:
         """Say by (replication, month) whether asked is over the budget in the period of the month so far."""
+        found: Array = self._asked_so_far(place, per) > limit
+        return found
+
+    def _asked_so_far(self, place: int, per: str) -> Array:
+        """Return by (replication, month) what was asked in the budget period by the end of the month."""
         if per in ("day", "week"):
-            return self.peaks[place] > limit
-        parts = self._parts("asked", self.setting.funds[place])
+            return self.peaks[place]
+        parts = self.parts("asked", self.setting.funds[place])
         periods = np.array(self.setting.periods[place])
         so_far = np.zeros_like(parts)
         for month in range(self.months):
             is_new = month == 0 or periods[month] != periods[month - 1]
             so_far[:, :, month] = parts[:, :, month] + (0 if is_new else so_far[:, :, month - 1])
-        found: Array = self.settled(so_far) > limit
-        return found
+        return self.settled(so_far)
 
     def tornado(self, name: str = "liability", fund: str | None = None) -> Tornado:
         """Return which unknown parameter moves a figure most, over the horizon."""
@@ -281,7 +318,7 @@ class Forecast:
     @cached_property
     def noise(self) -> tuple[float, float]:
         """Two relative errors of all points issued: of the mean, and of one replication's sample."""
-        parts = self._parts("issued", None).sum(axis=2, keepdims=True)
+        parts = self.parts("issued", None).sum(axis=2, keepdims=True)
         total = parts.sum(axis=1)[:, 0]
         mean = float(total.mean())
         if mean <= 0 or self.replications < 2:
@@ -297,14 +334,14 @@ class Forecast:
             ends.append(self.months - 1)
         columns: dict[str, Sequence[Any]] = {"month": [f"{self._month_name(end)}" for end in ends]}
         for name in ("issued", "redeemed", "expired"):
-            parts = self._parts(name, None)
+            parts = self.parts(name, None)
             summed = np.add.reduceat(parts, [0, *[end + 1 for end in ends[:-1]]], axis=2)
             columns |= _ranged(name, self.settled(summed))
         columns |= _ranged(
-            "outstanding", self.settled(self._parts("outstanding", None)[:, :, ends]), is_wide=True
+            "outstanding", self.settled(self.parts("outstanding", None)[:, :, ends]), is_wide=True
         )
         liability = self.mean("liability")[ends]
-        columns["liability"] = [_short(x) for x in liability]
+        columns["liability"] = [short(x) for x in liability]
         return Table(columns, title=self._title(step), notes=self._notes())
 
     def _month_name(self, month: int) -> str:
@@ -343,12 +380,12 @@ class Forecast:
             rows.append(
                 {
                     "fund": fund,
-                    "asked": _short(float(self.total("asked", fund).mean())),
-                    "issued": _short(float(self.total("issued", fund).mean())),
-                    "refused": _short(float(self.total("refused", fund).mean())),
-                    "redeemed": _short(float(self.total("redeemed", fund).mean())),
-                    "cost": _short(float(self.total("cost", fund).mean())),
-                    "budget": None if budget is None else f"{_short(budget[0])} per {budget[1]}",
+                    "asked": short(float(self.total("asked", fund).mean())),
+                    "issued": short(float(self.total("issued", fund).mean())),
+                    "refused": short(float(self.total("refused", fund).mean())),
+                    "redeemed": short(float(self.total("redeemed", fund).mean())),
+                    "cost": short(float(self.total("cost", fund).mean())),
+                    "budget": None if budget is None else f"{short(budget[0])} per {budget[1]}",
                     "P(over)": None if over is None else f"{over.overall:.1%} ±{over.error:.1%}",
                 }
             )
@@ -360,15 +397,77 @@ class Forecast:
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.budget_table()}"
 
+    def fan(self, name: str = "outstanding", fund: str | None = None) -> str:
+        """Return a fan chart of a series as SVG."""
+        of = f" of {fund}" if fund else ""
+        names = [self._month_name(month) for month in range(self.months)]
+        return fan_chart(self.values(name, fund), title=f"{name}{of}", names=names)
+
+    def _repr_html_(self) -> str:
+        tables = self.table()._repr_html_() + self.budget_table()._repr_html_()
+        return f"{tables}{self.fan()}"
+
+    def plot(self, name: str = "outstanding", fund: str | None = None, *, ax: Any = None) -> Any:
+        """Draw a series as a fan chart and return the matplotlib Axes (extra `plot`)."""
+        names = [self._month_name(month) for month in range(self.months)]
+        title = f"{self.setting.name}: {name}{f' of {fund}' if fund else ''}"
+        return draw_fan(self.values(name, fund), title=title, names=names, ax=ax)
+
+    def report(self, path: str | Path) -> Path:
+        """Write one HTML file with tables and charts that opens without a network, and return its path."""
+        sections = [
+            ("Points", self.table()._repr_html_()),
+            ("Funds", self.budget_table()._repr_html_()),
+            (
+                "Charts",
+                "".join(self.fan(name) for name in ("issued", "redeemed", "outstanding", "liability")),
+            ),
+            ("Over budget", self._over_html()),
+            ("Rules and members", self.rule_table()._repr_html_() + self.member_table()._repr_html_()),
+            ("What matters most", self.tornado()._repr_html_()),
+        ]
+        found = Path(path)
+        found.write_text(page(f"{self.setting.name}: points forecast", sections), encoding="utf-8")
+        return found
+
+    def _over_html(self) -> str:
+        shown = []
+        for place, fund in enumerate(self.setting.funds):
+            budget = self.setting.budgets[place]
+            if budget is not None:
+                names = [self._month_name(month) for month in range(self.months)]
+                title = (
+                    f"{fund}: asked so far in the budget period; budget {short(budget[0])} per {budget[1]}"
+                )
+                asked = self._asked_so_far(place, budget[1])
+                shown.append(fan_chart(asked, title=title, names=names, line=float(budget[0])))
+        return "".join(shown) or "<p>No fund has a budget.</p>"
+
+    def rule_table(self) -> Table:
+        """Return what each rule issues, and is refused, over the horizon (means)."""
+        issued, refused = self.by_rule("issued"), self.by_rule("refused")
+        rows = [
+            {"rule": name, "issued": short(float(one.sum())), "refused": short(float(refused[name].sum()))}
+            for name, one in issued.items()
+        ]
+        return Table.of_rows(rows, ("rule", "issued", "refused"), title=f"Rules over {self.months} months")
+
+    def member_table(self) -> Table:
+        """Return the active members by group, at the end of every third month."""
+        ends = [*range(2, self.months, 3)] or [self.months - 1]
+        columns: dict[str, Sequence[Any]] = {"month": [self._month_name(end) for end in ends]}
+        columns |= {name: [round(float(one[end])) for end in ends] for name, one in self.members().items()}
+        return Table(columns, title="Active members (means)")
+
 
 def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, list[str]]:
     low, high = np.quantile(values, [0.05, 0.95], axis=0)
     mean = values.mean(axis=0)
     if not is_wide and name == "expired":
-        return {name: [_short(x) for x in mean]}
+        return {name: [short(x) for x in mean]}
     return {
-        name: [_short(x) for x in mean],
-        _RANGE[name]: [f"{_short(a)}–{_short(b)}" for a, b in zip(low, high, strict=True)],
+        name: [short(x) for x in mean],
+        _RANGE[name]: [f"{short(a)}–{short(b)}" for a, b in zip(low, high, strict=True)],
     }
 
 
@@ -376,10 +475,10 @@ def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, lis
 _RANGE = {"issued": "5–95%", "redeemed": "5–95% ", "outstanding": " 5–95% "}
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Return a figure in four digits at most: 12.3M.
 
-    >>> _short(12_345_678), _short(999), _short(0)
+    >>> short(12_345_678), short(999), short(0)
     ('12.3M', '999', '0')
     """
     for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):

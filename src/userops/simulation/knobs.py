@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -112,3 +112,15 @@ def _as_toml(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value))
     return _plain(value) if isinstance(value, Mapping | list | tuple) else value
+
+
+def without_events(table: Mapping[str, Any], kept: Collection[str]) -> dict[str, Any]:
+    """Return a plan's table with events of some kinds only."""
+    copied = _copied(table)
+    behaviour = copied.get("behaviour", {})
+    groups = [name for name, one in copied.get("population", {}).items() if isinstance(one, dict)]
+    for part in (behaviour, *(behaviour[name] for name in groups if name in behaviour)):
+        events = part.get("events_per_month")
+        if events is not None:
+            part["events_per_month"] = {kind: one for kind, one in events.items() if kind in kept}
+    return copied

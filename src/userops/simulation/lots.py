@@ -208,7 +208,7 @@ class Queue(Lots):
         found: Ints = np.maximum(0, self.due[last] - self.gone)
         return found
 
-    def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:
+    def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:  # noqa: ARG002 — as Lots has it
         """Take points off the head of the members' lines."""
         low = self.begin[row] + self.gone[row]
         high = low + points
@@ -224,7 +224,7 @@ class Queue(Lots):
         """Return of each fund the points on stretches of the line."""
         first = np.searchsorted(self.ends, low, side="right")
         last = np.searchsorted(self.ends, high, side="left")
-        found = []
+        found: list[Ints] = []
         for fund, before in enumerate(self.before):
             # Up to the end of a stretch: all before its last lot's end, less what of that lot lies beyond.
             beyond = np.where(self.fund[last] == fund, self.ends[last] - high, 0)
@@ -232,7 +232,7 @@ class Queue(Lots):
             found.append(before[last] - beyond - (before[first] - ahead))
         return found
 
-    def bill(self, month: int, row: int, points: int, costs: Floats) -> float:
+    def bill(self, month: int, row: int, points: int, costs: Floats) -> float:  # noqa: ARG002 — as Lots has it
         """Return what one member's redemption would cost its funds; nothing is taken."""
         low = np.array([self.begin[row] + self.gone[row]])
         parts = self._by_fund(low, low + points)

@@ -45,11 +45,14 @@ def make_forecast(
     progress: Callable[[int, int], object] | None = None,
     executor: Executor | None = None,
     run: Run | None = None,
+    is_free: bool = False,
 ) -> Forecast:
-    """Run a plan's replications and gather their results."""
+    """Run a plan's replications and gather their results; `is_free` lets no shared limit bind."""
     spec: Spec = plan.spec
     content = (dict(plan.table), dict(plan.program_table), run or Run())
-    tasks = tasks_of(load_spec, content, spec, seed=seed, replications=replications, sample=sample)
+    tasks = tasks_of(
+        load_spec, content, spec, seed=seed, replications=replications, sample=sample, is_free=is_free
+    )
     results, is_whole = run_tasks(tasks, executor=executor, progress=progress)
     setting = setting_of(spec, seed, sample, replications, is_whole=is_whole)
     return Forecast(
@@ -86,6 +89,7 @@ def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, 
         asked_replications=replications,
         uncertain=tuple(spec.uncertain),
         is_whole=is_whole,
+        cash=None if spec.cash is None else (spec.cash.opening, spec.cash.per_month),
         periods={
             k: tuple(int(x) for x in spec.clock.periods[fund.budget.per][first])
             for k, fund in enumerate(funds.values())

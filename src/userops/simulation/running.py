@@ -17,7 +17,7 @@ from userops.simulation.population import World, chunk_sizes, sampled
 from userops.simulation.spec import Spec
 
 #: Members that go through the months together: their state stays in the processor's cache.
-BLOCK = 9000
+BLOCK = 8192
 
 
 class SimulationFailed(UseropsError, RuntimeError):
@@ -54,10 +54,14 @@ class Task:
     seed: int
     replications: tuple[int, ...]
     sample: int | None
+    #: Shared limits do not bind: what is asked is all that is wanted.
+    is_free: bool = False
 
     def __call__(self) -> list[Result]:
         """Run them."""
-        return run_replications(self.load(self.content), self.seed, self.replications, self.sample)
+        return run_replications(
+            self.load(self.content), self.seed, self.replications, self.sample, is_free=self.is_free
+        )
 
 
 def run_task(task: Task) -> list[Result]:
@@ -65,7 +69,9 @@ def run_task(task: Task) -> list[Result]:
     return task()
 
 
-def run_replications(spec: Spec, seed: int, replications: Sequence[int], sample: int | None) -> list[Result]:
+def run_replications(
+    spec: Spec, seed: int, replications: Sequence[int], sample: int | None, *, is_free: bool = False
+) -> list[Result]:
     """Run replications as if no shared limit bound, and those again by the clock where one did."""
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
@@ -84,7 +90,7 @@ def run_replications(spec: Spec, seed: int, replications: Sequence[int], sample:
     bound = usage.bound(spec)
     if _limits_redemption(spec) and len(blocks) > 1:
         bound[:] = True
-    again = [k for k in range(len(worlds)) if bound[k]]
+    again = [k for k in range(len(worlds)) if bound[k] and not is_free]
     for k, result in zip(again, _by_the_clock(spec, worlds, replications, again), strict=True):
         results[k] = result
     return results
@@ -270,7 +276,14 @@ def _results(
 
 
 def tasks_of(
-    load: Callable[[Any], Spec], content: Any, spec: Spec, *, seed: int, replications: int, sample: int | None
+    load: Callable[[Any], Spec],
+    content: Any,
+    spec: Spec,
+    *,
+    seed: int,
+    replications: int,
+    sample: int | None,
+    is_free: bool = False,
 ) -> list[Task]:
     """Cut replications into tasks whose size does not depend on how many workers there are."""
     rows = 0.0
@@ -279,7 +292,7 @@ def tasks_of(
         rows += total if sample is None else min(total, sample)
     each = int(max(1, min(64, BLOCK // max(1.0, rows))))
     return [
-        Task(load, content, seed, tuple(range(low, min(low + each, replications))), sample)
+        Task(load, content, seed, tuple(range(low, min(low + each, replications))), sample, is_free)
         for low in range(0, replications, each)
     ]
 

@@ -33,32 +33,32 @@ class Remembering:
 
     def settle(self) -> Mask:
         """Write what is given into the events; return which of these events did not settle."""
-        firsts = {slot: self._firsts(slot) for slot in self._slots()}
+        firsts = {slot: self.firsts_of(slot) for slot in self._slots()}
         given = self._guess(firsts)
-        again = self._decided(given, firsts)
-        wrong = again != given
+        again = self.decided(given, firsts)
+        wrong: Mask = again != given
         rounds = 0
         while wrong.any() and rounds < ROUNDS:
             # Only members with a wrong event are decided anew.
             mine = np.zeros(int(self.row[-1]) + 1, dtype=bool)
             mine[self.row[wrong]] = True
-            places = np.flatnonzero(mine[self.row])
+            places: Ints = np.flatnonzero(mine[self.row])
             some = self._some(places)
-            inner = {slot: some._firsts(slot) for slot in firsts}
+            inner = {slot: some.firsts_of(slot) for slot in firsts}
             guess = again[places]
-            changed = some._decided(guess, inner)
+            changed = some.decided(guess, inner)
             given[places], again[places] = guess, changed
             wrong[places] = changed != guess
             rounds += 1
-        for _, events, places in self.parts:
-            events.given[0][:] = given[places]
+        for _, events, at in self.parts:
+            events.given[0][:] = given[at]
         return wrong
 
     def _some(self, places: Ints) -> Remembering:
         """Return the events of some members."""
         where = np.full(len(self.row), -1, dtype=np.int64)
         where[places] = np.arange(len(places))
-        parts = []
+        parts: list[tuple[PreparedRule, KindEvents, Ints]] = []
         for rule, events, mine in self.parts:
             inside = np.flatnonzero(where[mine] >= 0)
             part = KindEvents(
@@ -81,7 +81,7 @@ class Remembering:
             {x.slot for rule, _, _ in self.parts for x in rule.limits if x.slot >= 0 and not x.is_shared}
         )
 
-    def _firsts(self, slot: int) -> Ints:
+    def firsts_of(self, slot: int) -> Ints:
         """Return of each event the first event of its member and period."""
         period = self.book.clock.periods[self.book.slots[slot][1]][self.day]
         places = np.arange(len(self.row), dtype=np.int32)
@@ -98,7 +98,7 @@ class Remembering:
             given = self._limited(given, given, {slot: firsts[slot]})
         return given
 
-    def _decided(self, given: Ints, firsts: dict[int, Ints]) -> Ints:
+    def decided(self, given: Ints, firsts: dict[int, Ints]) -> Ints:
         """Decide every event on what is given at the events before it."""
         is_streak = any(rule.streak >= 0 for rule, _, _ in self.parts)
         asked = self._asked(given if is_streak else None)

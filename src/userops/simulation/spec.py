@@ -140,7 +140,7 @@ def read_spec(root: Section, program: Program) -> Spec | None:
         stock.finish()
     if start is None or months is None or not groups:
         return None
-    _check(root, program, groups, behaviours)
+    _check(root, program, behaviours)
     return Spec(
         program=program,
         span=Span(start.replace(day=1), months, program.timezone),
@@ -164,9 +164,7 @@ def _read_cash(root: Section) -> Cash | None:
     return found
 
 
-def _check(
-    root: Section, program: Program, groups: tuple[Group, ...], behaviours: Mapping[str, Behaviour]
-) -> None:
+def _check(root: Section, program: Program, behaviours: Mapping[str, Behaviour]) -> None:
     """Refuse what could not be simulated as the ledger would do it."""
     kinds: set[str] = set()
     for name, behaviour in behaviours.items():
