@@ -293,7 +293,7 @@ def growth(start: Any, k: Any, cycles: int) -> tuple[Any, ...]:
     """
     new, factor = _number(start, "start"), _number(k, "k")
     found = []
-    for _ in range(whole(cycles, "cycles", at_least=0, at_most=10_000)):
+    for _ in range(whole(cycles, "cycles", at_least=0, at_most=1_000)):
         new = new * factor
         if isinstance(new, float) and not math.isfinite(new):
             raise InvalidValue("the growth leaves what a number can hold")
