@@ -226,7 +226,10 @@ def offspring(counts: Any) -> Offspring:
     >>> offspring([0, 0, 0, 8]).k < 0.2, offspring([1, 1, 1, 1]).k
     (True, inf)
     """
-    array = np.asarray(counts)
+    try:
+        array = np.asarray(counts)
+    except ValueError:
+        raise InvalidValue("counts are one column of whole numbers") from None
     if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
         raise InvalidValue("counts are one column of whole numbers, at least one")
     if array.min() < 0:
