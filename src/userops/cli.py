@@ -101,6 +101,12 @@ def _check(given: argparse.Namespace) -> int:
         for rule in program.earn
     ]
     print(Table.of_rows(rules, ["rule", "on", "fund", "at most", "caps"], title="Earn rules"))
+    if program.ladder is not None:
+        steps = ", ".join(tier.name for tier in program.ladder.tiers)
+        print(f"\nTiers by {program.value_currency}: {steps}.")
+    if program.scheme is not None:
+        pots = ", ".join(f"{kind} {points:,}" for kind, points in program.scheme.milestones.items())
+        print(f"\nReferral, from fund {program.scheme.fund}: {pots}.")
     worst = program.worst_case(members=1_000, events=1_000_000)
     rows = [{"fund": fund, "points": points} for fund, points in worst.items()]
     title = "\nWorst case in a year of 1,000 members and 1,000,000 events"
@@ -159,6 +165,8 @@ def _nps(given: argparse.Namespace) -> int:
         given.file, score=given.score, by=given.by, weight=given.weight, scale=scale, invalid=invalid
     )
     print(found)
+    if given.by is not None:
+        print(f"\n{found.comparison_table()}")  # type: ignore[union-attr]
     return 0
 
 

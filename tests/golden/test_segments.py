@@ -103,3 +103,20 @@ def test_kaplan_meier_of_freireich():
     assert curve.median == 23
     # survfit(conf.type = "log-log") at week 10.
     assert curve.interval(10) == pytest.approx((0.503, 0.889), abs=2e-3)
+
+
+def test_orders_of_the_r_package_rfm(shared_data):
+    # rsquaredacademy/rfm, README: rfm_table_order at 2006-12-31, 995 customers; here numbered in the order of their
+    # names. Recency in days, orders, amount. (Versions of the page differ in whom
+    # they show; two customers in between are not on the page that was read.)
+    published = [(205, 6, 472), (140, 3, 340), (194, 4, 405), None, (132, 5, 448), (90, 9, 843), (84, 9, 763), (281, 8, 699), (246, 4, 157), None, (349, 3, 363)]  # fmt: skip
+    rows = [line.split(",") for line in (shared_data / "r_rfm_orders.csv").read_text().split()[1:]]
+    orders = [
+        (int(c), datetime.fromisoformat(day).replace(tzinfo=UTC), int(amount)) for c, day, amount in rows
+    ]
+    found = rfm(orders, datetime(2006, 12, 31, tzinfo=UTC))
+    assert len(found) == 995
+    for place, row in enumerate(published):
+        if row is not None:
+            # Nobody among these ordered twice on a day, so that frequency counts orders less one.
+            assert (found.recency_days[place], found.frequency[place] + 1, found.value[place]) == row

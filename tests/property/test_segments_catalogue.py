@@ -228,6 +228,6 @@ def test_bad_values_are_refused_in_our_words(name):
 
 
 def test_another_error_would_be_seen(monkeypatch):
-    monkeypatch.setitem(CALLS, "language", lambda v: {}[v])
+    monkeypatch.setitem(CALLS, "language", lambda v: {}["x"])
     with pytest.raises(AssertionError, match="KeyError"):
         test_bad_values_are_refused_in_our_words("language")

@@ -303,3 +303,13 @@ def test_versions_name_the_rules():
     assert a.version != b.version
     assert a.version == SegmentSet([Segment("a", F("x") >= 1)]).version
     assert a.assign({"x": [1]})[0].version == a.explain({"x": 1}).version == a.version
+
+
+def test_more_clauses_than_a_byte_counts():
+    segments = [Segment(f"s{k}", F("x") == k) for k in range(300)]
+    rules = SegmentSet(segments)
+    column = np.arange(-1, 301)
+    labels = rules.assign({"x": column}).labels.tolist()
+    assert labels == [rules.explain({"x": int(value)}).label for value in column]
+    assert labels[1] == "s0"
+    assert labels[300] == "s299"

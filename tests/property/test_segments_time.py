@@ -51,15 +51,22 @@ def test_periods_are_those_of_the_calendar(micros, period, name):
     assert first_day(number, period) <= day < first_day(number + 1, period)
 
 
-@given(EVENTS, PERIODS, st.sampled_from(["history", "window"]), st.integers(0, 60), st.integers(1, 70))
-def test_active_states_add_up(rows, period, new, first, length):
+@given(
+    EVENTS,
+    PERIODS,
+    st.sampled_from(["history", "window"]),
+    st.integers(0, 60),
+    st.integers(1, 70),
+    st.sampled_from(["UTC", "Asia/Shanghai", "America/New_York"]),
+)
+def test_active_states_add_up(rows, period, new, first, length, place):
     events = [(m, at(h)) for m, h in rows]
     start, end = T0 + DAY * first, T0 + DAY * (first + length)
-    found = active_states(events, period, start=start, end=end, new=new)
+    found = active_states(events, period, start=start, end=end, new=new, timezone=place)
     assert (found.new + found.returning + found.resurrecting == found.active).all()
     assert (found.active[:-1] + found.dormant[1:] == found.returning[1:]).all()
     assert (found.dormant <= 0).all()
-    utc = zone("UTC")
+    utc = zone(place)
     inside = [(m, t) for m, t in events if start <= t < end]
     seen = inside if new == "window" else [(m, t) for m, t in events if t < end]
     for k, name in enumerate(found.periods):
@@ -222,6 +229,24 @@ def test_stickiness_lies_between_one_day_and_all(rows, first, length):
     found = stickiness(events, start=start, end=end)
     assert found.value == pytest.approx(len(set(inside)) / length / len({m for m, _ in inside}))
     assert 1 / length - 1e-12 <= found.value <= 1
+
+
+def test_a_window_may_open_within_a_period():
+    # Active on 1 January, before the window, and in February: back again, not returning from January's window.
+    found = active_states(
+        [("a", T0), ("a", T0 + 31 * DAY)], "month", start=T0 + DAY, end=T0 + 59 * DAY, new="history"
+    )
+    assert (found.new.tolist(), found.returning.tolist(), found.resurrecting.tolist()) == (
+        [0, 0],
+        [0, 0],
+        [0, 1],
+    )
+    assert found.dormant.tolist() == [0, 0]
+
+
+def test_stickiness_is_of_the_last_month_by_default():
+    events = [("a", T0), ("b", T0 + 40 * DAY), ("b", T0 + 41 * DAY)]
+    assert stickiness(events).value == pytest.approx(2 / 28)
 
 
 @pytest.mark.parametrize(
@@ -520,6 +545,8 @@ def test_used_cars_and_referrers():
         lambda: lifecycle([("a", "bought", T0)], T0),
         lambda: lifecycle([("a", "lead", datetime(2027, 1, 1))], T0),
         lambda: lifecycle([3], T0),
+        lambda: lifecycle([], T0, kinds={"a": "b"}),
+        lambda: lifecycle([], T0, others="maybe"),
         lambda: lifecycle({"member": ["a"]}, T0),
         lambda: LifecycleRules(lead_days=0),
         lambda: LifecycleRules(timezone="nowhere"),

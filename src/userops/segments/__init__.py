@@ -7,7 +7,7 @@ from userops.segments.activity import ActiveStates, Funnel, Stickiness, active_s
 from userops.segments.assigning import Assignment
 from userops.segments.cases import Case, CaseState
 from userops.segments.changes import Changes, changes
-from userops.segments.community import Activities, Reach, Tie, Ties, activities, circle_reach, tie_strength
+from userops.segments.community import Activities, activities
 from userops.segments.complaints import Complaints, Load, complaining_users, complaint_load
 from userops.segments.distances import gower
 from userops.segments.fairness import Audit, compensation_audit, service_audit
@@ -15,16 +15,20 @@ from userops.segments.gaps import Code
 from userops.segments.identity import Identities, Merge, resolve
 from userops.segments.labelling import Explanation, Label, label
 from userops.segments.lifecycle import Flows, Lifecycle, Span, lifecycle
-from userops.segments.loop import BrandRate, ClosedLoop, Loops, Share, Survival
+from userops.segments.loop import BrandRate, ClosedLoop, Loops
 from userops.segments.medoids import medoids
 from userops.segments.playbook import PRECEDENCE, Action, Playbook, outreach
+from userops.segments.reaching import choose_seeds, coverage, verified_reach
 from userops.segments.retaining import Retention, retention
 from userops.segments.rfm import RFM, rfm, segment_map, standard_map
-from userops.segments.rules import Segment, SegmentSet
+from userops.segments.rules import SegmentSet
 from userops.segments.sbg import SBG, sbg
-from userops.segments.seeds import SeedUsers, choose_seeds, coverage, seed_users, verified_reach
+from userops.segments.seeds import SeedUsers, seed_users
+from userops.segments.segment import Segment
 from userops.segments.stages import Happening, LifecycleRules, Stage
+from userops.segments.ties import Reach, Tie, Ties, circle_reach, tie_strength
 from userops.segments.typical import Stratum, TypicalUsers, typical_users
+from userops.segments.waiting import Share, Survival
 
 __all__ = [
     "PRECEDENCE",

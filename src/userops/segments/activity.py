@@ -9,10 +9,10 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from userops.core.calendar import MICROS_PER_DAY, zone
+from userops.core.calendar import MICROS_PER_DAY, day_start, zone
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
-from userops.segments.occurrences import occurrences, period_name, period_of, wall_clock, window
+from userops.segments.occurrences import first_day, occurrences, period_name, period_of, wall_clock, window
 from userops.segments.paths import deepest_any, deepest_strict
 from userops.segments.quantities import checked_number, choice, hashable, listed
 
@@ -100,7 +100,10 @@ def active_states(
     seen = inside if new == "window" else found.at < bounds.end
     before = _pairs(found.member[seen], number[seen])
     period_number = counted[1]
-    first, follows = _origins(before, counted)
+    first = before[1][np.searchsorted(before[0], counted[0], "left")]
+    # Where the window opens within a period, what lies before it in that period is history, not activity.
+    counts = inside | (seen & (number < bounds.first))
+    follows = _follows(_pairs(found.member[counts], number[counts]), counted)
     size = bounds.last - bounds.first + 1
     place = period_number - bounds.first
     active = np.bincount(place, minlength=size)
@@ -122,17 +125,17 @@ def _pairs(member: Ints, number: Ints) -> tuple[Ints, Ints]:
     return member[keep], number[keep]
 
 
-def _origins(history: tuple[Ints, Ints], counted: tuple[Ints, Ints]) -> tuple[Ints, NDArray[np.bool_]]:
-    """Return each counted pair's first period in the history, and whether the period before is there."""
+def _follows(active: tuple[Ints, Ints], counted: tuple[Ints, Ints]) -> NDArray[np.bool_]:
+    """Return, for every counted (member, period), whether the period before is among the active ones."""
     if not len(counted[0]):
-        return np.zeros(0, np.int64), np.zeros(0, bool)
-    low = int(history[1].min()) - 1
-    span = int(history[1].max()) - low + 2
-    keys = history[0] * span + (history[1] - low)
-    first = history[1][np.searchsorted(history[0], counted[0], "left")]
+        return np.zeros(0, bool)
+    low = int(active[1].min()) - 1
+    span = int(active[1].max()) - low + 2
+    keys = active[0] * span + (active[1] - low)
     wanted = counted[0] * span + (counted[1] - 1 - low)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return first, keys[place] == wanted
+    follows: NDArray[np.bool_] = keys[place] == wanted
+    return follows
 
 
 @frozen(eq=False)
@@ -169,10 +172,12 @@ class Stickiness:
         return self.table()._repr_html_()
 
 
-def stickiness(events: Any, *, start: datetime, end: datetime, timezone: str = "UTC") -> Stickiness:
-    """Return DAU/MAU over [start, end), usually a month: days without anybody count as 0.
+def stickiness(
+    events: Any, *, start: datetime | None = None, end: datetime | None = None, timezone: str = "UTC"
+) -> Stickiness:
+    """Return DAU/MAU over [start, end), by default the calendar month of the last event.
 
-    A window without any active member is an error.
+    Days without anybody count as 0. A window without any active member is an error.
 
     >>> from datetime import UTC
     >>> jan = lambda day: datetime(2027, 1, day, tzinfo=UTC)
@@ -180,6 +185,9 @@ def stickiness(events: Any, *, start: datetime, end: datetime, timezone: str = "
     0.375
     """
     tz, found = zone(timezone), occurrences(events)
+    if start is None and end is None and len(found):
+        last = window(found, "month", tz, None, None).last
+        start, end = (day_start(first_day(last + k, "month"), tz) for k in range(2))
     bounds = window(found, "day", tz, start, end)
     inside = (found.at >= bounds.start) & (found.at < bounds.end)
     if not inside.any():

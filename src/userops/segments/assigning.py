@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -15,9 +15,7 @@ from userops.core.masks import BLOCK, Masks
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import Explanation, column_of
-
-if TYPE_CHECKING:
-    from userops.segments.rules import Segment
+from userops.segments.segment import Segment
 
 
 @frozen
@@ -76,7 +74,12 @@ class Assignment:
         self._columns, self._fields = columns, fields
 
     def _decoded(self, values: Sequence[Any]) -> NDArray[Any]:
-        return column_of(values, len(values)).take(self.codes)
+        table, found = column_of(values, len(values)), np.empty(len(self.codes), dtype=object)
+        # In blocks: numpy turns codes into eight-byte places before it takes.
+        for start in range(0, len(found), BLOCK):
+            part = slice(start, start + BLOCK)
+            np.take(table, self.codes[part], out=found[part], mode="clip")
+        return found
 
     @property
     def labels(self) -> NDArray[Any]:

@@ -18,8 +18,8 @@ from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
 from userops.segments.complaints import is_late
-from userops.segments.loop import Share
 from userops.segments.quantities import checked_number, choice
+from userops.segments.waiting import Share
 
 Floats = NDArray[np.float64]
 _LEAST_CASES: Final = 5

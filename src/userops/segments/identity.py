@@ -88,7 +88,7 @@ class Identities:
         return self.table()._repr_html_()
 
 
-def resolve(links: Any, *, limit: int = 5) -> Identities:
+def resolve(links: Any, limit: int = 5) -> Identities:
     """Return which accounts are one person, from pairs (account, identifier) or columns of these names.
 
     Accounts that share an identifier (phone, union id, VIN) are one person, and so are those joined through

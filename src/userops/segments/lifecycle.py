@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from attrs import field, frozen
 
 from userops.core.calendar import from_micros, instant, micros
 from userops.core.columns import columns as taken_columns
+from userops.core.columns import instants
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import ByMember, Explanation, Label
-from userops.segments.quantities import is_table, listed
-from userops.segments.stages import HAPPENINGS, Happening, Journey, LifecycleRules, Stage, happening_of
+from userops.segments.quantities import is_table, listed, mapped
+from userops.segments.stages import HAPPENINGS, Happening, Journey, LifecycleRules, Reading, Stage
 
 VERSION = "lifecycle"
 
@@ -168,12 +168,14 @@ def lifecycle(
     *,
     rules: LifecycleRules | None = None,
     kinds: Mapping[str, str] | None = None,
+    others: str = "error",
 ) -> Lifecycle:
     """Replay events into stages: fan → lead → (lost lead ↔ reactivated) → owner → repeat buyer or referrer → …
 
     Events are `Event`s (the vehicle as `reference`; `used` and `warranty_until` in `data`), `Happening`s,
     tuples (member, kind, at[, vehicle]) or columns of these names. Kinds are joined, lead, lost, bought, sold,
-    referred, active; `kinds` maps the program's own names to them, and events of other kinds are an error.
+    referred, active; `kinds` maps the program's own names to them. Events of other kinds are errors, signs of
+    life (`others="active"`) or left out (`"ignore"`).
     Guards refuse what cannot be (selling a vehicle not owned, losing who is no lead): such events are listed
     and change nothing. Spans are half-open: a stage that times out at an instant has ended at it, before any
     event of that instant.
@@ -186,7 +188,7 @@ def lifecycle(
     """
     until, policy = instant(as_of, "as_of"), rules or LifecycleRules()
     mine: dict[str, list[Happening]] = {}
-    for happening in _listed(events, kinds or {}):
+    for happening in _happenings(events, Reading(mapped(kinds, "kinds"), others)):
         if happening.at <= until:
             mine.setdefault(happening.member, []).append(happening)
     spans: list[Span] = []
@@ -194,10 +196,15 @@ def lifecycle(
     for member in sorted(mine):
         ordered = sorted(
             mine[member],
-            key=lambda event: (event.at, HAPPENINGS.index(event.kind), event.vehicle, event.used),
+            key=_order,
         )
         _replay(member, ordered, until=micros(until), rules=policy, spans=spans, refused=refused)
     return Lifecycle(tuple(spans), tuple(refused), until)
+
+
+def _order(happening: Happening) -> tuple[Any, ...]:
+    until = happening.warranty_until or happening.at
+    return (happening.at, HAPPENINGS.index(happening.kind), happening.vehicle, happening.used, until)
 
 
 def _replay(
@@ -242,19 +249,18 @@ def _replay(
         spans.append(Span(member, stage, from_micros(since), None, why))
 
 
-def _listed(events: Any, kinds: Mapping[str, str]) -> Iterable[Happening]:
+def _happenings(events: Any, reading: Reading) -> Iterator[Happening]:
+    found: Iterable[Happening | None]
     if is_table(events):
         taken = taken_columns(events)
         absent = [name for name in ("member", "kind", "at") if name not in taken]
         if absent:
             raise InvalidValue(f"lifecycle events need the column {absent[0]!r}")
-        at = taken["at"]
-        times = [
-            from_micros(int(value)) if not isinstance(value, datetime) else value
-            for value in (at.astype("datetime64[us]").view(np.int64) if at.dtype.kind == "M" else at).tolist()
-        ]
+        times = [from_micros(at) for at in instants(taken["at"]).tolist()]
         vehicles = taken["vehicle"].tolist() if "vehicle" in taken else [""] * len(times)
-        used = [bool(value) for value in taken["used"].tolist()] if "used" in taken else [False] * len(times)
+        used = taken["used"].tolist() if "used" in taken else [False] * len(times)
         rows = zip(taken["member"].tolist(), taken["kind"].tolist(), times, vehicles, used, strict=True)
-        return [Happening(member, kinds.get(kind, kind), *rest) for member, kind, *rest in rows]
-    return [happening_of(kinds, event) for event in listed(events, "events")]
+        found = (reading.happening(*row) for row in rows)
+    else:
+        found = (reading.of_event(event) for event in listed(events, "events"))
+    yield from (happening for happening in found if happening is not None)

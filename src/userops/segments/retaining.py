@@ -96,8 +96,8 @@ def _cell(value: Any) -> float | None:
 
 def retention(
     events: Any,
-    *,
     period: str,
+    *,
     start: datetime | None = None,
     end: datetime | None = None,
     cohort: str = "recurring",

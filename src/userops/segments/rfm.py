@@ -24,7 +24,8 @@ from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment
 from userops.segments.occurrences import wall_clock
 from userops.segments.quantities import is_table, tuples
-from userops.segments.rules import Segment, SegmentSet
+from userops.segments.rules import SegmentSet
+from userops.segments.segment import Segment
 
 Ints = NDArray[np.int64]
 _NAMES: Final = ("member", "at", "amount")

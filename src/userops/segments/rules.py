@@ -1,4 +1,4 @@
-"""Rules: segments as conditions, and sets of segments that know their gaps and overlaps."""
+"""Rules: sets of segments that know their gaps and overlaps, for one member and for millions."""
 
 from __future__ import annotations
 
@@ -18,55 +18,16 @@ from userops.core.calendar import instant
 from userops.core.columns import columns as taken_columns
 from userops.core.conditions import Condition
 from userops.core.deciding import Decider
-from userops.core.ids import MAX_NAME_BYTES, identifier, text
-from userops.core.logic import Either
+from userops.core.ids import text
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment, Outcome, codes_of_all, codes_of_first
 from userops.segments.gaps import Code, Product
-from userops.segments.labelling import LANGUAGES, Explanation, Label
+from userops.segments.labelling import Explanation
 from userops.segments.quantities import choice, listed
+from userops.segments.segment import Segment
 
 MODES: Final = ("first", "all")
-
-
-@frozen
-class Segment:
-    """A named group of members: those on whom a condition is known to hold.
-
-    >>> from userops.core.conditions import F
-    >>> lapsing = Segment("lapsing owner", F("days_since_active") > 60, names={"zh": "沉睡车主"})
-    >>> lapsing.label(lang="zh")
-    '沉睡车主'
-    """
-
-    name: str
-    condition: Condition
-    #: Names in other languages: `{"zh": "沉睡车主"}`.
-    names: Mapping[str, str] = field(factory=dict, hash=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Refuse what is no name or no condition."""
-        object.__setattr__(self, "name", identifier(self.name, "a segment's name", most=MAX_NAME_BYTES))
-        if not isinstance(self.condition, Condition):
-            raise InvalidValue(
-                f"segment {self.name!r}: the condition is made with F, such as F('kind') == 'owner', "
-                f"not a {type(self.condition).__name__}"
-            )
-        if not isinstance(self.names, Mapping) or not set(self.names) <= set(LANGUAGES):
-            raise InvalidValue(
-                f"segment {self.name!r}: names map a language ({', '.join(LANGUAGES)}) to a name"
-            )
-
-    @property
-    def label(self) -> Label:
-        """The label of its members: text that gives its name in another language when called."""
-        return Label(self.name, self.names)
-
-    @property
-    def clauses(self) -> tuple[Condition, ...]:
-        """The alternatives, any one of which suffices; each is a reason of its own."""
-        return self.condition.parts if isinstance(self.condition, Either) else (self.condition,)
 
 
 def _version_text(value: Any) -> str:
@@ -149,6 +110,10 @@ class SegmentSet:
         put(self, "_decider", Decider([clause for _, clause in clauses]))
         if self.strict and (len(self._gaps) or self.overlaps):
             raise InvalidValue(self._complaint())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled tests do not travel: the set is built anew.
+        return (SegmentSet, (self.segments, self.mode, self.domain, self.strict, self.version))
 
     @property
     def unclaimed(self) -> tuple[Code, ...]:

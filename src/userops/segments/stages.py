@@ -11,7 +11,7 @@ import attrs
 from attrs import frozen
 
 from userops.core.amounts import whole
-from userops.core.calendar import MICROS_PER_DAY, from_micros, instant, micros, shift, zone
+from userops.core.calendar import MICROS_PER_DAY, instant, micros, shift, zone
 from userops.core.events import Event
 from userops.core.fields import checked
 from userops.core.ids import identifier, text
@@ -251,35 +251,35 @@ class Journey:
         return None
 
 
-def happening_of(kind_names: Mapping[str, str], event: Any) -> Happening:
-    """Return an event, a tuple (member, kind, at[, vehicle]) or a happening as a happening.
+@frozen
+class Reading:
+    """How events are read as happenings: the program's own kinds, and what becomes of the others."""
 
-    >>> from datetime import UTC
-    >>> happening_of({}, ("ann", "lead", datetime(2027, 1, 1, tzinfo=UTC))).kind
-    'lead'
-    """
-    if isinstance(event, Happening):
-        return event
-    if isinstance(event, tuple) and 3 <= len(event) <= 4:
-        member, kind, at, *vehicle = event
-        return Happening(member, kind_names.get(hashable(kind, "kind"), kind), at, *vehicle)
-    if not isinstance(event, Event):
-        raise InvalidValue("lifecycle events are Events, Happenings or tuples (member, kind, at[, vehicle])")
-    data = event.data
-    return Happening(
-        event.member,
-        kind_names.get(event.kind, event.kind),
-        event.at,
-        event.reference,
-        data.get("used", False),
-        data.get("warranty_until"),
-    )
+    kinds: Mapping[str, str]
+    others: str
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse names of no happening."""
+        choice(self.others, ("error", "active", "ignore"), "others")
+        for kind in self.kinds.values():
+            choice(kind, HAPPENINGS, "what a kind stands for")
 
-def at_of(value: int) -> datetime:
-    """Return microseconds as an instant.
+    def happening(self, member: str, kind: Any, at: datetime, *more: Any) -> Happening | None:
+        """Return one row as a happening, None where its kind is left out."""
+        name = self.kinds.get(hashable(kind, "kind"), kind)
+        if name not in HAPPENINGS and self.others != "error":
+            return None if self.others == "ignore" else Happening(member, "active", at)
+        return Happening(member, name, at, *more)
 
-    >>> at_of(0).year
-    1970
-    """
-    return from_micros(value)
+    def of_event(self, event: Any) -> Happening | None:
+        """Return an event, a tuple (member, kind, at[, vehicle]) or a happening as a happening."""
+        if isinstance(event, Happening):
+            return event
+        if isinstance(event, tuple) and 3 <= len(event) <= 4:
+            return self.happening(*event)
+        if not isinstance(event, Event):
+            raise InvalidValue(
+                "lifecycle events are Events, Happenings or tuples (member, kind, at[, vehicle])"
+            )
+        used, until = event.data.get("used", False), event.data.get("warranty_until")
+        return self.happening(event.member, event.kind, event.at, event.reference, used, until)
