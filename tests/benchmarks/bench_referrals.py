@@ -15,6 +15,7 @@ from pairing import interleaved, report, versions
 
 from userops.referrals import ReferralGraph
 from userops.referrals.forest import Forest
+from userops.referrals.ripple import distances_of
 
 
 def heavy_tailed(n: int, seed: int = 1) -> np.ndarray:
@@ -35,9 +36,8 @@ def ours(parent: np.ndarray, amounts: np.ndarray) -> tuple[np.ndarray, ...]:
     sizes = forest.sizes_in_order()
     roots = forest.roots_in_order()
     credit = forest.up_sweep(forest.gather(amounts), ratio=0.5)
-    s, n = sizes.astype(np.int64), sizes.take(roots, mode="clip").astype(np.int64)
-    whole = n[: int(forest.bounds[1])]
-    virality = 2.0 * float((s * (n - s)).sum(dtype=np.float64)) / float((whole * (whole - 1)).sum())
+    whole = sizes[: int(forest.bounds[1])].astype(np.int64)
+    virality = 2 * distances_of(sizes, roots) / int((whole * (whole - 1)).sum())
     return (
         forest.depths(), forest.scatter(forest.order.take(roots, mode="clip")), forest.scatter(sizes), forest.scatter(credit),
         np.array(virality),

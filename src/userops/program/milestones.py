@@ -22,10 +22,8 @@ def conversions_of(scheme: Scheme, events: Iterable[Event]) -> list[Conversion]:
     for event in events:
         reference = event.reference or event.id
         if event.kind in scheme.milestones:
-            roles = {
-                role: name for role in ("dealer", "agent") if isinstance(name := event.data.get(role), str)
-            }
-            conversion = Conversion(event.id, event.member, event.kind, event.at, **roles)
+            dealer, agent = (str(event.data.get(role) or "") for role in ("dealer", "agent"))
+            conversion = Conversion(event.id, event.member, event.kind, event.at, dealer=dealer, agent=agent)
             found.setdefault(event.id, conversion)
             open_.setdefault((event.kind, event.member, reference), []).append(event.id)
         elif event.kind.endswith(CANCELLED) and event.amount is None:

@@ -17,7 +17,7 @@ from userops.core.events import Event, Record
 from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import comparison, offers, reading, running
+from userops.program import comparison, offers, reading, replaying, running
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
 from userops.program.milestones import conversions_of
@@ -123,6 +123,21 @@ class Program(Rulebook):
             if progress is not None:
                 progress(len(decisions), len(ordered))
         return decisions
+
+    def replay(
+        self,
+        events: Any,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        order: str = "time",
+    ) -> replaying.Replay:
+        """Return the books of a whole history: the same balances, lots and allocations as `run`, read alike.
+
+        `events` are `Event`s, columns (`id`, `kind`, `member`, `at`, `reference`, `amount`, any other is data),
+        a data frame, or the path of a CSV or Parquet file. They take effect by (`at`, place in the list);
+        order="recorded" keeps the list's order, and so reproduces a ledger that events reached late.
+        """
+        return replaying.replay(self, events, members, order)
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.

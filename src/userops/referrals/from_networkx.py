@@ -45,7 +45,7 @@ def read_networkx(graph: Any) -> Edges:
             attributes[place] = copied(data)
     members = check_ids(members)
     index = {member: place for place, member in enumerate(members)}
-    parent, starts, touches = _read_edges(graph.edges(data=True), index, members)
+    parent, starts, touches = _read_edges(_edges_of(graph), index, members)
     column = np.array(parent, dtype=np.int64)
     cycle = cycle_of(column) if _may_cycle(column) else []
     if cycle:
@@ -55,6 +55,17 @@ def read_networkx(graph: Any) -> Edges:
     return Edges(
         tuple(members), column, np.array(starts, dtype=np.int64) if has_times else None, touches, attributes
     )
+
+
+def _edges_of(graph: Any) -> Iterable[tuple[Any, Any, dict[str, Any]]]:
+    """Yield (referrer, invitee, data); networkx's own class is read by predecessors, in half the time."""
+    kind = type(graph)
+    if (kind.__module__, kind.__qualname__) != ("networkx.classes.digraph", "DiGraph"):
+        yield from graph.edges(data=True)
+        return
+    for invitee, above in graph._pred.items():  # noqa: SLF001 — the view's own storage; its views cost a call each
+        for referrer, data in above.items():
+            yield referrer, invitee, data
 
 
 def _read_edges(
@@ -116,22 +127,24 @@ def check_ids(members: Iterable[Any]) -> list[Any]:
     listed = list(members)
     if not listed:
         return listed
-    is_text = isinstance(listed[0], str)
-    wanted: Any = str if is_text else numbers.Integral
-    odd = [one for one in listed if type(one) is not wanted and not _is_id(one, wanted)]
+    kind = str if isinstance(listed[0], str) else int
+    odd = [one for one in listed if type(one) is not kind and not _is_id(one, kind)]
     if odd and odd[0] is listed[0]:
         raise InvalidValue(f"ids are text or whole numbers, not {type(listed[0]).__name__}: {_few(odd)}")
     if odd:
         raise InvalidValue(
             f"ids must all be text or all whole numbers; beside {listed[0]!r} there are {_few(odd)}"
         )
-    if is_text:
+    if kind is str:
         return [identifier(one, "a member") for one in listed]
     return [int(one) for one in listed]
 
 
-def _is_id(one: Any, wanted: Any) -> bool:
-    return isinstance(one, wanted) and not isinstance(one, bool | np.bool_)
+def _is_id(one: Any, kind: type[Any]) -> bool:
+    """Say whether a value of a subclass, such as numpy's, is an id of that kind."""
+    if kind is str:
+        return isinstance(one, str)
+    return isinstance(one, numbers.Integral) and not isinstance(one, bool | np.bool_)
 
 
 def copied(data: Any) -> dict[str, Any]:

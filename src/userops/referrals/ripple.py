@@ -166,30 +166,43 @@ def ripple_of(
     spans, counts = clock.intervals(forest)
     sizes = forest.sizes_in_order()
     whole_trees = sizes[: int(forest.bounds[1])] if len(forest) else sizes
-    pairs = _exact_sum(whole_trees, whole_trees) - int(whole_trees.sum(dtype=np.int64))
-    n_of_tree = sizes[forest.roots_in_order()]
+    pairs = sum(size * (size - 1) for size in whole_trees.tolist())
+    roots = forest.roots_in_order()
     return Ripple(
         len(forest),
         max(0, forest.generations - 1),
         tuple(np.diff(forest.bounds).tolist()),
-        (2 * (_exact_sum(sizes, n_of_tree) - _exact_sum(sizes, sizes)), pairs),
-        (_exact_sum(spans, None), int(counts.sum())),
+        (2 * distances_of(sizes, roots), pairs),
+        (_exact_sum(spans), int(counts.sum())),
         None if index is None else lambda: Trees(forest, members, index, clock),
     )
 
 
-def _exact_sum(one: NDArray[Any], other: NDArray[Any] | None) -> int:
-    """Return the sum of products as an exact integer, in blocks whose sums fit 64 bits."""
-    total, size = 0, 1 << 15
-    if other is not None and len(one):
-        size = min(size, max(1, 2**62 // max(1, int(one.max()) * int(other.max()))))
-    for start in range(0, len(one), size):
-        block = one[start : start + size].astype(np.int64)
-        if other is None:
-            # Spans of centuries in microseconds: halves of the word are summed apart.
-            total += (int((block >> 32).sum()) << 32) + int((block & 0xFFFF_FFFF).sum())
-        else:
-            total += int(np.dot(block, other[start : start + size].astype(np.int64)))
+def distances_of(sizes: NDArray[Any], roots: NDArray[Any]) -> int:
+    """Return the sum of distances over pairs of one tree, exactly: Σ s·(n − s), n the size of the whole tree.
+
+    Each edge of a tree parts s members from the n − s others, and lies on the way between all of those pairs.
+    Columns are in breadth-first positions; the sums are taken in blocks whose result fits 64 bits.
+
+    >>> distances_of(np.array([3, 2, 1]), np.array([0, 0, 0]))
+    4
+    """
+    total, largest = 0, int(sizes.max(initial=1))
+    step = min(1 << 15, max(1, 2**63 // (largest * largest)))
+    for low in range(0, len(sizes), step):
+        s = sizes[low : low + step].astype(np.int64)
+        others = sizes.take(roots[low : low + step], mode="clip").astype(np.int64)
+        others -= s
+        total += int(np.dot(s, others))
+    return total
+
+
+def _exact_sum(column: NDArray[np.int64]) -> int:
+    """Return the sum of 64-bit integers exactly: halves of the word are summed apart."""
+    total = 0
+    for low in range(0, len(column), 1 << 15):
+        block = column[low : low + (1 << 15)]
+        total += (int((block >> 32).sum()) << 32) + int((block & 0xFFFF_FFFF).sum())
     return total
 
 

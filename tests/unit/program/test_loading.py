@@ -105,11 +105,11 @@ def test_all_faults_come_at_once():
     ],
 )
 def test_hostile_files_are_refused_soon(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(PlanError):
         Program.load(text)
     # A bound against quadratic readers, not a timing: honest ones take some 10 ms.
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_path_that_is_none(tmp_path):

@@ -20,7 +20,7 @@ from userops.referrals import (
     offspring,
     reach_limit,
 )
-from userops.referrals.ripple import _exact_sum
+from userops.referrals.ripple import _exact_sum, distances_of
 
 T = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -68,8 +68,12 @@ def test_virality_is_the_mean_distance_over_pairs(draws, rng):
 def test_long_paths_are_exact_where_sums_leave_64_bits():
     n = 200_000
     assert ReferralGraph.from_parents(np.arange(-1, n - 1)).ripple().structural_virality == (n + 1) / 3
-    sizes = np.arange(1, 2**31, 2**17, dtype=np.int32)
-    assert _exact_sum(sizes, sizes) == sum(int(s) ** 2 for s in sizes) > 2**63
+    sizes = np.arange(2**31 - 1, 0, -(2**17), dtype=np.int32)
+    n = 2**31 - 1
+    expected = sum(int(s) * (n - int(s)) for s in sizes)
+    assert distances_of(sizes, np.zeros(len(sizes), dtype=np.int32)) == expected > 2**63
+    spans = np.array([2**62, 2**62, -(2**40), 2**62], dtype=np.int64)
+    assert _exact_sum(spans) == 3 * 2**62 - 2**40
 
 
 def test_intervals_run_from_binding_to_binding_and_from_a_roots_joining():
