@@ -96,7 +96,7 @@ _CHECKS: dict[str, Check] = {
 }
 
 
-@frozen(kw_only=True, field_transformer=checked(_CHECKS))
+@frozen(kw_only=True, repr=False, field_transformer=checked(_CHECKS))
 class NPS:
     """One net promoter score: the counts of the three classes, and what was set aside, by reason.
 
@@ -244,6 +244,14 @@ class NPS:
         """Draw the score with its interval on matplotlib Axes (extra `plot`) and return them."""
         low, high = self.interval(level, method)
         return draw_points(["all"], [self.score], [low], [high], ax=ax, xlabel=f"NPS, {level:.0%} interval")
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={getattr(self, name)}" for name in ("detractors", "passives", "promoters")]
+        if self.scale != Scale.ZERO_TO_TEN:
+            parts.append(f"scale={self.scale!r}")
+        if self._excluded:
+            parts.append(f"excluded={self.excluded}")
+        return f"NPS({', '.join(parts)})"
 
     def __str__(self) -> str:
         return str(self.table())

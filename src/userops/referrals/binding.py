@@ -50,7 +50,7 @@ def read_facts(
     """Return the facts by person: an earlier account's joining and order count for the later ones."""
     pairs = []
     for pair in same_person:
-        if isinstance(pair, str) or len(pair) != 2:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidValue("same_person takes pairs of accounts")
         pairs.append((identifier(pair[0], "an account"), identifier(pair[1], "an account")))
     persons = representatives(pairs)

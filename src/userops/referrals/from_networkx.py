@@ -133,7 +133,7 @@ def check_ids(members: Iterable[Any]) -> list[Any]:
         raise InvalidValue(f"ids are text or whole numbers, not {type(listed[0]).__name__}: {_few(odd)}")
     if odd:
         raise InvalidValue(
-            f"ids must all be text or all whole numbers; beside {listed[0]!r} there are {_few(odd)}"
+            f"ids must all be text or all whole numbers; beside {shown(listed[0])} there are {_few(odd)}"
         )
     if kind is str:
         return [identifier(one, "a member") for one in listed]
@@ -154,6 +154,18 @@ def copied(data: Any) -> dict[str, Any]:
     }
 
 
-def _few(names: Sequence[Any], shown: Any = repr) -> str:
-    listed = ", ".join(shown(name) for name in names[:SHOWN])
+def shown(member: Any) -> str:
+    """Return a member's name for a message: short, whatever was given.
+
+    >>> shown("x" * 100)[-3:]
+    '...'
+    """
+    if isinstance(member, int) and abs(member) >= 10**40:
+        return "a huge number"
+    words = repr(member)
+    return words if len(words) <= 80 else words[:77] + "..."
+
+
+def _few(names: Sequence[Any], say: Any = shown) -> str:
+    listed = ", ".join(say(name) for name in names[:SHOWN])
     return listed + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -16,7 +16,7 @@ from userops.core.ids import identifier
 from userops.errors import InvalidValue
 from userops.referrals.binding import Binder, Facts, bind, read_facts
 from userops.referrals.forest import Forest
-from userops.referrals.from_networkx import check_ids, copied, read_networkx
+from userops.referrals.from_networkx import check_ids, copied, read_networkx, shown
 from userops.referrals.invitations import Binding, Invitation, Refusal, Reject
 from userops.referrals.ripple import NO_TIME, Ripple, ripple_of
 
@@ -89,12 +89,7 @@ class ReferralGraph:
         """
         facts = read_facts(same_person, members, orders or {}, staff, flagged)
         binder = bind(invitations, Binding() if binding is None else binding, facts)
-        given: dict[str, dict[str, Any]] = {}
-        for account in sorted(attributes or {}):
-            one = facts.person(identifier(account, "a member"))
-            # The smallest account's word counts where accounts of one person differ.
-            given[one] = copied((attributes or {})[account]) | given.get(one, {})
-        return cls._of_binder(binder, facts, given)
+        return cls._of_binder(binder, facts, _by_person(attributes or {}, facts))
 
     @classmethod
     def _of_binder(cls, binder: Binder, facts: Facts, given: Mapping[str, dict[str, Any]]) -> ReferralGraph:
@@ -163,7 +158,7 @@ class ReferralGraph:
         names: Sequence[Any] = range(len(column)) if members is None else tuple(check_ids(members))
         if len(names) != len(column) or len(set(names)) != len(names):
             raise InvalidValue(f"{len(column)} parents need as many members, each named once")
-        starts = None if at is None else np.array(at, dtype=np.int64)
+        starts = None if at is None else _micros_column(at)
         if starts is not None and starts.shape != column.shape:
             raise InvalidValue("at has one time for each member")
         return cls(names, column, starts=starts)
@@ -326,12 +321,16 @@ class ReferralGraph:
             return int(member) if is_place and 0 <= member < len(self._members) else None
         if self._place is None:
             self._place = {name: k for k, name in enumerate(self._members)}
-        return self._place.get(self.person(member))
+        try:
+            return self._place.get(self.person(member))
+        except TypeError:
+            # What has no hash is nobody's name.
+            return None
 
     def _index(self, member: Any) -> int:
         place = self._find(member)
         if place is None:
-            raise InvalidValue(f"{member!r} is not a member of this graph")
+            raise InvalidValue(f"{shown(member)} is not a member of this graph")
         return place
 
     def _above(self, place: int, at: int | None) -> int | None:
@@ -374,3 +373,29 @@ class ReferralGraph:
                 if at is not None and self._forest.parent[k] < 0:
                     self._times[k] = at
         return self._times
+
+
+def _by_person(attributes: Mapping[str, Mapping[str, Any]], facts: Facts) -> dict[str, dict[str, Any]]:
+    given: dict[str, dict[str, Any]] = {}
+    if not isinstance(attributes, Mapping):
+        raise InvalidValue("attributes maps members to their attributes")
+    for account in sorted(identifier(account, "a member") for account in attributes):
+        values = attributes[account]
+        if not isinstance(values, Mapping):
+            raise InvalidValue(f"the attributes of {shown(account)} must be a mapping")
+        one = facts.person(account)
+        # The smallest account's word counts where accounts of one person differ.
+        given[one] = copied(values) | given.get(one, {})
+    return given
+
+
+def _micros_column(at: Any) -> NDArray[np.int64]:
+    try:
+        column = np.asarray(at)
+    except ValueError:
+        raise InvalidValue("at is one column of microseconds") from None
+    if column.dtype.kind == "M":
+        column = column.astype("datetime64[us]").view(np.int64)
+    if column.size and column.dtype.kind not in "iu":
+        raise InvalidValue("at is one column of whole microseconds since 1970, or of datetime64")
+    return column.astype(np.int64)

@@ -226,7 +226,10 @@ def offspring(counts: Any) -> Offspring:
     >>> offspring([0, 0, 0, 8]).k < 0.2, offspring([1, 1, 1, 1]).k
     (True, inf)
     """
-    array = np.asarray(counts)
+    try:
+        array = np.asarray(counts)
+    except ValueError:
+        raise InvalidValue("counts are one column of whole numbers") from None
     if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
         raise InvalidValue("counts are one column of whole numbers, at least one")
     if array.min() < 0:
@@ -293,7 +296,7 @@ def growth(start: Any, k: Any, cycles: int) -> tuple[Any, ...]:
     """
     new, factor = _number(start, "start"), _number(k, "k")
     found = []
-    for _ in range(whole(cycles, "cycles", at_least=0, at_most=10_000)):
+    for _ in range(whole(cycles, "cycles", at_least=0, at_most=1_000)):
         new = new * factor
         if isinstance(new, float) and not math.isfinite(new):
             raise InvalidValue("the growth leaves what a number can hold")
