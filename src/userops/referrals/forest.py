@@ -75,12 +75,13 @@ class Forest:
 
         Works in place on values in breadth-first positions, and returns them.
         """
-        bounds, heads = self.bounds.tolist(), self.head_bounds.tolist()
         for is_wide, start, end in reversed(self._phases):
             if not is_wide:
-                self._up_plain(values, bounds[start + 1], bounds[end + 1], ratio)
+                self._up_plain(values, int(self.bounds[start + 1]), int(self.bounds[end + 1]), ratio)
                 continue
-            for level in range(end - 1, start - 1, -1):
+            bounds = self.bounds[start : end + 2].tolist()
+            heads = self.head_bounds[start : end + 1].tolist()
+            for level in range(end - start - 1, -1, -1):
                 for one in range(heads[level], heads[level + 1], BLOCK):
                     other = min(heads[level + 1], one + BLOCK)
                     low = int(self.first[one])
@@ -110,15 +111,15 @@ class Forest:
 
     def down_sweep(self, values: NDArray[Any]) -> NDArray[Any]:
         """Give each position the value of its referrer, from the roots down, in place."""
-        bounds = self.bounds.tolist()
         for is_wide, start, end in self._phases:
             if is_wide:
                 for level in range(start, end):
-                    low, high = bounds[level + 1], bounds[level + 2]
+                    low, high = int(self.bounds[level + 1]), int(self.bounds[level + 2])
                     values.take(self.up[low:high], out=values[low:high], mode="clip")
                 continue
-            for low in range(bounds[start + 1], bounds[end + 1], BLOCK):
-                high = min(bounds[end + 1], low + BLOCK)
+            last = int(self.bounds[end + 1])
+            for low in range(int(self.bounds[start + 1]), last, BLOCK):
+                high = min(last, low + BLOCK)
                 base = int(self.up[low])
                 part = values[base:low].tolist()
                 for place in (self.up[low:high] - base).tolist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ class Walk:
         self.order[:roots] = kids[:roots]
         self.up = np.full(len(kids), -1, dtype=run_of.dtype)
         self.low, self.high = 0, roots
-        self.bounds = [0, roots] if roots else [0]
+        self.bounds = array("q", [0, roots] if roots else [0])
+        self._views = [_view(one) for one in (run_of, starts, counts, kids)]
+        self._code = run_of.dtype.char
         self.heads: list[Ints] = []
         self.firsts: list[Ints] = []
 
@@ -69,25 +72,26 @@ class Walk:
         self.high = end
 
     def _walk(self) -> None:
-        """Walk narrow generations one member at a time, until one is wide or nobody is left."""
-        run_of, starts, counts, kids = map(_view, (self.run_of, self.starts, self.run_counts, self.kids))
+        """Walk narrow generations one member at a time, until one is wide, a block is full or nobody is left."""
+        run_of, starts, counts, kids = self._views
         low, high = self.low, self.high
         base, found = low, self.order[low:high].tolist()
-        heads: list[int] = []
-        firsts: list[int] = []
-        above: list[int] = []
+        heads, firsts, above = array(self._code), array(self._code), array(self._code)
         while low < high and high - low < NARROW and len(found) < BLOCK:
+            steps = self._follow(found) if high - low == 1 else 0
+            if steps:
+                heads.extend(range(low, low + steps))
+                above.extend(range(low, low + steps))
+                firsts.extend(range(high, high + steps))
+                self.bounds.extend(range(high + 1, high + 1 + steps))
+                low, high = low + steps, high + steps
+                continue
             for place in range(low, high):
                 run = run_of[found[place - base]]
-                if run < 0:
-                    continue
-                size, start = counts[run], starts[run]
-                heads.append(place)
-                firsts.append(base + len(found))
-                if size == 1:
-                    found.append(kids[start])
-                    above.append(place)
-                else:
+                if run >= 0:
+                    size, start = counts[run], starts[run]
+                    heads.append(place)
+                    firsts.append(base + len(found))
                     found.extend(kids[start : start + size].tolist())
                     above.extend([place] * size)
             low, high = high, base + len(found)
@@ -98,6 +102,18 @@ class Walk:
         self.heads.append(np.array(heads, dtype=self.run_of.dtype))
         self.firsts.append(np.array(firsts, dtype=self.run_of.dtype))
         self.low, self.high = low, high
+
+    def _follow(self, found: list[int]) -> int:
+        """Append a chain of members with one invitee each, and return how many; what else is known is counting."""
+        run_of, starts, counts, kids = self._views
+        before, one = len(found), found[-1]
+        for _ in range(BLOCK - before):
+            run = run_of[one]
+            if run < 0 or counts[run] != 1:
+                break
+            one = kids[starts[run]]
+            found.append(one)
+        return len(found) - before
 
 
 def _view(array: Any) -> memoryview[int]:
