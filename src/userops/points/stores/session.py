@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from userops.core.commands import Command
 from userops.points import chain, recording
@@ -58,16 +58,12 @@ class Session:
     salt: bytes
     locked: frozenset[str] | None = None
     is_posting: bool = False
-    rows: dict[str, WalletRow | None] = {}
-    wallets: dict[str, Wallet | None] = {}
-    lots: dict[str, LotState] = {}
-    unknown: set[str] = set()
-    _drawn: list[int] = []
-    _last: int | None = None
-
-    def __attrs_post_init__(self) -> None:
-        """Begin with nothing remembered."""
-        self.rows, self.wallets, self.lots, self.unknown, self._drawn = {}, {}, {}, set(), []
+    rows: dict[str, WalletRow | None] = field(factory=dict, init=False)
+    wallets: dict[str, Wallet | None] = field(factory=dict, init=False)
+    lots: dict[str, LotState] = field(factory=dict, init=False)
+    unknown: set[str] = field(factory=set, init=False)
+    _drawn: list[int] = field(factory=list, init=False)
+    _last: int | None = field(default=None, init=False)
 
     # -- Declarations -------------------------------------------------------------------------------------
 

@@ -25,6 +25,9 @@ class Wire:
 
     def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for many rows of parameters."""
+        if len(rows) == 1:
+            self.run(statement, rows[0])  # Drivers prepare much for many.
+            return
         self._cursor.executemany(statement, rows)
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
