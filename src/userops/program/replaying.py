@@ -244,5 +244,5 @@ class Replay:
         rule = self._commands.rule.take(wallets.command)
         for which in np.unique(rule[spent]).tolist():
             points = done.columns.points[spent & (rule == which)]
-            paid[self._commands.rules[which].sink] += int(points.sum())  # type: ignore[union-attr]
+            paid[self._commands.rules[which].sink] += int(points.sum())
         return paid

@@ -113,7 +113,10 @@ def replay_member(events: EventColumns, rows: Ints, found: Found) -> None:
     rank = np.full(len(rows), -1, np.int64)
     rank[order] = np.arange(len(order))
     member = _Member(
-        expires.take(order).tolist(), rows.take(order).tolist(), [0] * len(order), is_open=bytearray(len(order))
+        expires.take(order).tolist(),
+        rows.take(order).tolist(),
+        [0] * len(order),
+        is_open=bytearray(len(order)),
     )
     undoes = np.full(len(rows), -1, np.int64) if events.undoes is None else events.undoes[rows]
     outcomes = _outcomes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -89,7 +90,7 @@ def _members(block: Block) -> Iterator[Ints]:
     """Yield each member's rows."""
     member = block.member
     heads = [0, *(np.flatnonzero(member[1:] != member[:-1]) + 1).tolist(), len(block)]
-    for start, end in zip(heads, heads[1:], strict=False):
+    for start, end in itertools.pairwise(heads):
         yield block.row[start:end]
 
 
