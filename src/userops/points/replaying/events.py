@@ -177,7 +177,9 @@ def _codes(values: Any, name: str, of: Bools | None = None) -> tuple[Ints, NDArr
     data = np.ma.getdata(taken)
     missing = np.ma.getmaskarray(taken) if isinstance(taken, np.ma.MaskedArray) else None
     if data.dtype == object:
-        missing = np.array([value is None for value in data]) | (False if missing is None else missing)
+        missing = np.array([value is None for value in data], dtype=bool) | (
+            False if missing is None else missing
+        )
     if missing is not None and missing.any():
         _first_row(missing if of is None else missing & of, f"{name} is missing")
         data = np.where(missing, data[~missing][0] if not missing.all() else 0, data)
@@ -228,7 +230,8 @@ def _instant(value: Any, name: str) -> int:
     """Return an aware time as microseconds; whole numbers are microseconds, None is no time."""
     if value is None:
         return _NO_TIME
-    return int(value) if isinstance(value, int | np.integer) else micros(value, name)
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return int(value) if is_whole else micros(value, name)
 
 
 def _check_years(times: Ints, name: str) -> None:
