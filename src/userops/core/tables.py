@@ -29,6 +29,10 @@ def _copied(columns: Mapping[str, Iterable[Any]]) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(values) for name, values in columns.items()}
 
 
+def _noted(notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(notes)
+
+
 @frozen
 class Table:
     """Named columns of equal length, with a title and notes for whoever reads them.
@@ -42,7 +46,7 @@ class Table:
 
     columns: Mapping[str, tuple[Any, ...]] = field(converter=_copied)
     title: str = ""
-    notes: tuple[str, ...] = field(default=(), converter=tuple)
+    notes: tuple[str, ...] = field(default=(), converter=_noted)
     formats: Mapping[str, Format] = field(factory=dict, hash=False)
 
     def __attrs_post_init__(self) -> None:

@@ -127,9 +127,8 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
         commands = _earn_commands(deciding, rule, given) if given else ()
     except (InvalidValue, IncomparableError) as fault:
         return Outcome(rule=rule.name, status=Status.REFUSED, why=str(fault), error=fault)
-    for limit in rule.limits:
-        if given:
-            deciding.tally.add(limit, event.at, deciding.reference, given)
+    if given:
+        deciding.tally.add(rule.limits, event.at, deciding.reference, given)
     status = Status.CAPPED if cap else Status.FIRED
     return Outcome(rule=rule.name, status=status, asked=asked, given=given, cap=cap, commands=commands)
 
@@ -274,10 +273,8 @@ def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) ->
         return None
     history = [*state.value, (event.at, more)] if more else state.value
     record = {**state.record, **event.data}
-    standing = program.ladder.standing(
-        history, as_of=event.at, record=record, grants=state.record.get("grants", ())
-    )
-    return standing.tier
+    grants = state.record.get("grants", ())
+    return program.ladder.standing_before(history, event.at, record=record, grants=grants).tier
 
 
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:

@@ -68,7 +68,11 @@ def courses_of(rows: Rows, chosen: Ints, metric: str, as_of: int) -> Courses:
     course = np.repeat(np.arange(len(owners)), lengths)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     values = {name: found[source] for name, found in rows.values.items()}
-    values[metric] = netted(values[metric], bounds)
+    # Most members never return anything: only the others' courses are netted.
+    is_reversed = (counts > 0)[owners]
+    part = np.flatnonzero(np.repeat(is_reversed, lengths))
+    inner = np.concatenate([[0], np.cumsum(lengths[is_reversed])])
+    values[metric][part] = netted(values[metric][part], inner)
     return Courses(chosen[owners], bounds, until, is_final, course, rows.at[source], values)
 
 

@@ -154,7 +154,10 @@ class Person:
             raise InvalidValue(f"record must be a mapping, not {type(record).__name__}")
         joined = record.get("joined_at")
         pauses = []
-        for pause in record.get("paused") or ():
+        paused = record.get("paused")
+        if paused is not None and not isinstance(paused, tuple | list):
+            raise InvalidValue("paused is a list of (start, end) pairs; the end may be None")
+        for pause in paused or ():
             if not isinstance(pause, tuple | list) or len(pause) != 2:
                 raise InvalidValue("paused is a list of (start, end) pairs; the end may be None")
             start = micros(pause[0], "paused")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import micros
 from userops.errors import InvalidValue
-from userops.tiers.history import Grant, History, Person, read_grants
+from userops.tiers.history import Grant, History, Person, read_event, read_grants
+from userops.tiers.memory import Memory
 from userops.tiers.overlay import effective
 from userops.tiers.rules import Rules
 from userops.tiers.standing import Standing, Timeline, change_of, standing_of
@@ -22,7 +24,7 @@ from userops.tiers.walk import Walk
 from userops.tiers.what_if import Distribution, Migration, assigned, distribution_of, migration_of
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(slots=False)
 class Ladder(Rules):
     """Tiers and the rules by which members reach, keep and lose them.
 
@@ -35,6 +37,14 @@ class Ladder(Rules):
     >>> ladder.standing(earned, as_of=datetime(2028, 1, 5, tzinfo=UTC)).tier  # exactly twelve months old
     'member'
     """
+
+    @cached_property
+    def _memory(self) -> Memory:
+        return Memory()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is only remembered behind."""
+        return {name: value for name, value in self.__dict__.items() if name in attrs.fields_dict(type(self))}
 
     def standing(
         self,
@@ -50,7 +60,42 @@ class Ladder(Rules):
         `record` is what `requires` reads (and `joined_at`, `paused`); with `known_at`, as was known then.
         """
         until, given = micros(as_of, "as_of"), read_grants(grants)
-        walk, base = self._walk(history, record, known_at, until)
+        if known_at is None:
+            walk, base = self._memory.walk(self, Person.of(record), tuple(history), until)
+        else:
+            walk, base = self._walk(history, record, known_at, until)
+        return standing_of(self, walk, base, given, until)
+
+    def standing_before(
+        self,
+        history: Iterable[Any],
+        at: datetime,
+        *,
+        grants: Iterable[Grant] = (),
+        record: Mapping[str, Any] | None = None,
+    ) -> Standing:
+        """Return the standing that one more event at `at` meets: what is due at that very instant is still to come.
+
+        At one instant events come before reviews; the standing at `at` has the review behind it.
+
+        >>> from datetime import UTC
+        >>> from userops.tiers import Keep, Rolling, Tier
+        >>> ladder = Ladder(tiers=(Tier("gold", at_least=10),), window=Rolling(months=1), keep=Keep(months=1))
+        >>> start, review = datetime(2027, 1, 5, tzinfo=UTC), datetime(2027, 2, 5, tzinfo=UTC)
+        >>> ladder.standing_before([(start, 10)], review).tier, ladder.standing([(start, 10)], review).tier
+        ('gold', None)
+        """
+        until, given, items = micros(at), read_grants(grants), tuple(history)
+        ats = [read_event(item, self.metric)[0] for item in items]
+        here = ats.index(until) if until in ats else len(ats)
+        has_past = min(ats[:here], default=until) < until
+        if has_past and all(then == until for then in ats[here:]):
+            walk, base = self._memory.walk(self, Person.of(record), items[:here], until - 1)
+            walk = walk.copy()
+            together = History.of(items[here:], metric=self.metric)
+            walk.take(until, [(metric, value) for _, metric, value in together.events])
+        else:
+            walk, base = self._walk(items, record, None, until, reviewed=until - 1)
         return standing_of(self, walk, base, given, until)
 
     def timeline(
@@ -161,11 +206,17 @@ class Ladder(Rules):
         return migration_of(self, before, after)
 
     def _walk(
-        self, history: Iterable[Any], record: Mapping[str, Any] | None, known_at: datetime | None, until: int
+        self,
+        history: Iterable[Any],
+        record: Mapping[str, Any] | None,
+        known_at: datetime | None,
+        until: int,
+        *,
+        reviewed: int | None = None,
     ) -> tuple[Walk, int]:
         """Walk to an instant; return the walk and the tier it started at."""
         known = None if known_at is None else micros(known_at, "known_at")
         read = History.of(history, as_of=until, known_at=known, metric=self.metric)
         walk = Walk(self, Person.of(record), read.first)
         base = walk.state.tier
-        return walk.along(read, until), base
+        return walk.along(read, until, reviewed=reviewed), base

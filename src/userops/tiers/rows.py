@@ -54,6 +54,19 @@ def whole_column(values: Any, name: str) -> Ints:
     return found
 
 
+def magnitude(value: Ints) -> float:
+    """Return a number that the absolute values do not sum to more than.
+
+    >>> magnitude(np.array([3, -4]))
+    8.0
+    """
+    if not len(value):
+        return 0.0
+    largest = max(abs(int(value.min())), abs(int(value.max())))
+    bound = float(largest) * len(value)
+    return bound if bound < 2.0**50 else float(np.abs(value.astype(np.float64)).sum())
+
+
 def order_of(member: Ints, at: Ints) -> Ints:
     """Return the order by member and instant, equal rows in their own order.
 
@@ -112,7 +125,7 @@ def read_rows(rules: Rules, data: Any, *, as_of: int, known_at: int | None, more
         if name not in table:
             raise InvalidValue(f"no column {name!r}; standings need member, at and value")
     at, value = core_columns.instants(table["at"]), whole_column(table["value"], "value")
-    if len(value) and float(np.abs(value.astype(np.float64)).sum()) >= _MAX_SUM:
+    if magnitude(value) >= _MAX_SUM:
         raise InvalidValue("the values sum to more than 64 bits hold")
     members, member = _codes(table["member"], "member")
     if more_members is not None:

@@ -78,27 +78,27 @@ _fields = checked(
 )
 
 
-@attrs.frozen(field_transformer=_fields, kw_only=True, slots=False)
+@attrs.frozen(field_transformer=_fields, slots=False)
 class Rules:
     """The fields of a ladder; see `Ladder`."""
 
     tiers: tuple[Tier, ...]
     #: Which part of the past counts.
-    window: Window = field(factory=Lifetime)
+    window: Window = field(factory=Lifetime, kw_only=True)
     #: How long a tier is held before its review; None: not at all, the tier follows the value.
-    keep: Keep | None = None
-    downgrade: Downgrade = Downgrade.TO_EARNED
+    keep: Keep | None = field(default=None, kw_only=True)
+    downgrade: Downgrade = field(default=Downgrade.TO_EARNED, kw_only=True)
     #: The days after a failed review in which requalifying keeps the tier.
-    grace: Grace | None = None
-    crossing: Crossing = Crossing.OLD_RATE
-    decay: YearlyDeduction | Exponential | None = None
+    grace: Grace | None = field(default=None, kw_only=True)
+    crossing: Crossing = field(default=Crossing.OLD_RATE, kw_only=True)
+    decay: YearlyDeduction | Exponential | None = field(default=None, kw_only=True)
     #: The most value of a local day that counts; by tier held, when a mapping (a tier it lacks has no cap).
-    daily_cap: int | Mapping[str, int] | None = field(default=None, hash=False)
-    timezone: str = "UTC"
+    daily_cap: int | Mapping[str, int] | None = field(default=None, hash=False, kw_only=True)
+    timezone: str = field(default="UTC", kw_only=True)
     #: The metric that (at, value) pairs are of, and that `at_least`, the daily cap and deductions count.
-    metric: str = "value"
+    metric: str = field(default="value", kw_only=True)
     #: The badges that may be granted; None: any name that is no tier.
-    badges: tuple[str, ...] | None = None
+    badges: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         """Refuse names twice, thresholds that do not rise, and policies about unknown tiers."""

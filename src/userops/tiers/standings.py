@@ -17,8 +17,9 @@ from userops.errors import InvalidValue
 from userops.tiers.counting import Counting, leaves_column
 from userops.tiers.courses import Courses, courses_of
 from userops.tiers.history import Grant, History, Person, read_grants
+from userops.tiers.overlay import tier_grants
 from userops.tiers.rounds import Rounds
-from userops.tiers.rows import Ints, Rows, read_rows
+from userops.tiers.rows import Ints, Rows, magnitude, read_rows
 from userops.tiers.rules import Rules
 from userops.tiers.standing import Standing, next_place, shortfall, standing_of
 from userops.tiers.walk import Walk
@@ -108,7 +109,8 @@ def standings_of(
         raise InvalidValue("records need a column 'member'")
     rows = read_rows(rules, data, as_of=as_of, known_at=known_at, more_members=fields.get("member"))
     fields, known = _by_member(fields, rows)
-    given = {key: read_grants(found) for key, found in (grants or {}).items()}
+    # Badges change no column: only who is granted a tier is looked at.
+    given = {key: found for key, found in (grants or {}).items() if tier_grants(rules, read_grants(found))}
     people = _People.of(rules, rows, fields, known)
     answer = _Answer.empty(len(rows.members), rules)
     if len(rows.members):
@@ -250,7 +252,7 @@ def _walked_alone(batch: _Batch, grants: Mapping[Any, Sequence[Grant]]) -> NDArr
     alone = people.is_paused.copy()
     if grants:
         alone |= np.isin(rows.members, np.array(list(grants), dtype=rows.members.dtype))
-    total = sum(float(np.abs(value.astype(np.float64)).sum()) for value in rows.values.values())
+    total = sum(magnitude(value) for value in rows.values.values())
     for value in rows.values.values():
         taken = np.bincount(rows.member[value < 0], minlength=size)
         is_many = len(rules.metrics) > 1 or total > 2.0**52

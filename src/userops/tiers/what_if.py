@@ -149,7 +149,8 @@ def thresholds_for(values: Any, *, shares: Mapping[str, Any]) -> dict[str, int]:
     """Return the threshold of each tier that gives it, and those above, the wanted share of members.
 
     A share is of members at or above the tier. Members of equal value stay together: the threshold is the
-    value whose share is nearest to the wanted one, and of two equally near the higher.
+    value whose share is nearest to the wanted one, and of two equally near the higher. Where many share a value,
+    two tiers can get one threshold; a ladder will refuse them.
 
     >>> thresholds_for([100, 200, 200, 300], shares={"gold": Fraction(1, 4), "silver": Fraction(3, 4)})
     {'silver': 200, 'gold': 300}
@@ -163,12 +164,7 @@ def thresholds_for(values: Any, *, shares: Mapping[str, Any]) -> dict[str, int]:
     distinct, counts = np.unique(column, return_counts=True)
     above = np.cumsum(counts[::-1])[::-1]
     found = {name: _nearest(distinct, above, len(column), share) for name, share in wanted.items()}
-    ordered = dict(sorted(found.items(), key=lambda item: (item[1], -wanted[item[0]])))
-    if len(set(ordered.values())) < len(ordered):
-        raise InvalidValue(
-            "two tiers get one threshold: too many members share a value for shares so near each other"
-        )
-    return ordered
+    return dict(sorted(found.items(), key=lambda item: (item[1], -wanted[item[0]])))
 
 
 def _share(share: Any, name: str) -> Fraction:
@@ -216,28 +212,39 @@ def compare(ladder_a: Rules, ladder_b: Rules, values: Any) -> Comparison:
     """Return who rises and falls when `ladder_b` takes the place of `ladder_a`, and the cost of benefits.
 
     `winners` and `losers` are places in `values`. Costs are of a year, at the expected uses of each benefit, or
-    else at its whole quota. Both ladders need the same tiers in the same order.
+    else at its whole quota. The ladders share tiers by name; one may have more of them.
 
     >>> from userops.tiers import Ladder, Tier
-    >>> old = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=300)))
-    >>> new = Ladder(tiers=(Tier("member", at_least=0), Tier("gold", at_least=200)))
+    >>> old = Ladder((Tier("member", at_least=0), Tier("gold", at_least=300)))
+    >>> new = Ladder((Tier("member", at_least=0), Tier("gold", at_least=200)))
     >>> compare(old, new, [100, 200, 300]).winners.tolist()
     [1]
     """
-    if ladder_a.names != ladder_b.names:
-        raise InvalidValue(
-            f"the ladders must have the same tiers: {', '.join(ladder_a.names)} and {', '.join(ladder_b.names)}"
-        )
-    was, to = assigned(ladder_a, values), assigned(ladder_b, values)
-    size = len(ladder_a.tiers) + 1
+    names = _common_order(ladder_a.names, ladder_b.names)
+    was_own, to_own = assigned(ladder_a, values), assigned(ladder_b, values)
+    was, to = (
+        np.array([-1, *(names.index(name) for name in ladder.names)], dtype=np.int64)[own + 1]
+        for ladder, own in ((ladder_a, was_own), (ladder_b, to_own))
+    )
+    size = len(names) + 1
     matrix = np.bincount((was + 1) * size + to + 1, minlength=size * size).reshape(size, size)
     return Comparison(
-        Migration((_NO_TIER, *ladder_a.names), matrix),
+        Migration((_NO_TIER, *names), matrix),
         np.flatnonzero(to > was),
         np.flatnonzero(to < was),
-        _cost(ladder_a, was),
-        _cost(ladder_b, to),
+        _cost(ladder_a, was_own),
+        _cost(ladder_b, to_own),
     )
+
+
+def _common_order(names: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the order of all tiers: that of the longer ladder, which must hold the shorter's in its order."""
+    longer, shorter = (names, others) if len(names) >= len(others) else (others, names)
+    if tuple(name for name in longer if name in shorter) != shorter:
+        raise InvalidValue(
+            f"the ladders order their tiers differently: {', '.join(names)} and {', '.join(others)}"
+        )
+    return longer
 
 
 def _cost(rules: Rules, places: NDArray[np.int64]) -> Decimal:

@@ -40,7 +40,8 @@ def moved(at: int, tz: tzinfo, months: int = 0, days: int = 0) -> int:
 
 @functools.lru_cache(maxsize=4_096)
 def _year_start(year: int, tz: tzinfo) -> int:
-    if not 1 < year <= 9998:
+    # The first year begins before all instants in some zones, the year 10000 after all.
+    if not 1 < year <= 9999:
         return FOREVER if year > 1 else -FOREVER
     return micros(day_start(date(year, 1, 1), tz))
 
