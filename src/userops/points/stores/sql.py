@@ -42,7 +42,7 @@ _MOST_LOCKINGS = 20
 
 def open_store(url: str | PathLike[str], salt: bytes, rng: Generator | None) -> SqlStore:
     """Open a store by path or URL; a message never shows the URL, which may hold a password."""
-    text = fspath(url)
+    text = fspath(url) if isinstance(url, str | PathLike) else None
     if not isinstance(text, str) or not text:
         raise InvalidValue("the path or URL of a ledger must be a text that is not empty")
     if text.startswith(("postgresql://", "postgresql+psycopg://")):
@@ -221,7 +221,7 @@ class SqlStore:
                 passes = trial.is_in_doubt or self._driver.is_passing(fault)
                 if not passes or trial.failures >= self._driver.attempts:
                     raise StoreUnavailable(
-                        f"the database failed ({type(fault).__name__}); the same call may safely be made again"
+                        f"the database failed ({self._driver.describe(fault)}); the same call may safely be made again"
                     ) from fault
                 wait = min(_LAST_WAIT, _FIRST_WAIT * 2**trial.failures)
                 time.sleep(wait * (0.5 + float(self._rng.random())))
@@ -243,7 +243,7 @@ class SqlStore:
         try:
             yield
         except self._driver.error as fault:
-            raise StoreUnavailable(f"the database failed ({type(fault).__name__})") from fault
+            raise StoreUnavailable(f"the database failed ({self._driver.describe(fault)})") from fault
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
