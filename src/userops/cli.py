@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +56,19 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--ledger", metavar="FILE.db", help="keep the ledger in this file (default: memory)")
     replay.set_defaults(run=_replay)
 
+    score = commands.add_parser("nps", help="score the answers in a column of a CSV file, with an interval")
+    score.add_argument("file", type=Path, metavar="FILE.csv")
+    score.add_argument("--score", required=True, metavar="COLUMN")
+    score.add_argument(
+        "--by", metavar="COLUMN", help="a row per value of this column, and all pairs compared"
+    )
+    score.add_argument("--weight", metavar="COLUMN")
+    score.add_argument(
+        "--scale", choices=("0-10", "1-10", "1-5", "1-6"), default="0-10", help="default: %(default)s"
+    )
+    score.add_argument("--exclude", action="store_true", help="set invalid answers aside and count them")
+    score.set_defaults(run=_nps)
+
     simulate = commands.add_parser("simulate", help="forecast a points budget from a plan file")
     simulate.add_argument("plan", type=Path, metavar="PLAN")
     simulate.add_argument("--replications", type=_count, default=200, help="default: %(default)s")
@@ -88,6 +104,12 @@ def _check(given: argparse.Namespace) -> int:
         for rule in program.earn
     ]
     print(Table.of_rows(rules, ["rule", "on", "fund", "at most", "caps"], title="Earn rules"))
+    if program.ladder is not None:
+        steps = ", ".join(tier.name for tier in program.ladder.tiers)
+        print(f"\nTiers by {program.value_currency}: {steps}.")
+    if program.scheme is not None:
+        pots = ", ".join(f"{kind} {points:,}" for kind, points in program.scheme.milestones.items())
+        print(f"\nReferral, from fund {program.scheme.fund}: {pots}.")
     worst = program.worst_case(members=1_000, events=1_000_000)
     rows = [{"fund": fund, "points": points} for fund, points in worst.items()]
     title = "\nWorst case in a year of 1,000 members and 1,000,000 events"
@@ -136,19 +158,49 @@ def _print_replay(program: Program, ledger: Ledger, decisions: list[Decision]) -
         print(f"  {finding.kind} {finding.where}: {finding.message}")
 
 
+def _nps(given: argparse.Namespace) -> int:
+    from userops.nps import nps_of_csv
+    from userops.nps.reports import SCALES
+
+    invalid = "exclude" if given.exclude else "raise"
+    scale = SCALES[given.scale]
+    found = nps_of_csv(
+        given.file, score=given.score, by=given.by, weight=given.weight, scale=scale, invalid=invalid
+    )
+    print(found)
+    if given.by is not None:
+        print(f"\n{found.comparison_table()}")  # type: ignore[union-attr]
+    return 0
+
+
 def _simulate(given: argparse.Namespace) -> int:
     from userops.simulation import Plan
 
     plan = Plan.load(given.plan)
-    with _Progress("replications") as progress:
+    with _Progress("replications") as progress, _workers(given.workers) as executor:
         forecast = plan.simulate(
-            replications=given.replications, seed=given.seed, sample=given.sample, progress=progress
+            replications=given.replications,
+            seed=given.seed,
+            sample=given.sample,
+            progress=progress,
+            executor=executor,
         )
     print(forecast)
     if given.out is not None:
         forecast.report(given.out)
         print(f"\nThe report is in {given.out}.")
     return 0
+
+
+@contextlib.contextmanager
+def _workers(asked: int | None) -> Iterator[Executor | None]:
+    """Yield a pool of processes, or None for this process alone."""
+    count = len(os.sched_getaffinity(0)) if asked is None and hasattr(os, "sched_getaffinity") else asked or 1
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(count) as pool:
+        yield pool
 
 
 class _Progress:

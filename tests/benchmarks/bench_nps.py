@@ -62,13 +62,13 @@ def polars_counter(scores, groups):
 
 
 def read_once(scores, groups):
-    """The floor: every byte of both columns is looked at in cache-sized blocks."""
+    """The floor: both columns are summed, in cache-sized blocks."""
 
     def read():
         total = 0
-        for start in range(0, len(scores), 1 << 18):
-            total += int(scores[start : start + (1 << 18)].max())
-            total += int(groups[start : start + (1 << 18)].max())
+        for start in range(0, len(scores), 1 << 17):
+            total += int(scores[start : start + (1 << 17)].sum())
+            total += int(groups[start : start + (1 << 17)].sum())
         return total
 
     return read

@@ -86,7 +86,6 @@ def parse_instant(text: str, name: str = "at", *, zone: tzinfo | None = None) ->
     return instant(value, name)
 
 
-@functools.lru_cache(maxsize=256)
 def zone(name: str) -> tzinfo:
     """Return the time zone of an IANA name.
 
@@ -95,6 +94,11 @@ def zone(name: str) -> tzinfo:
     """
     if not isinstance(name, str) or not name or name.lower() == "local":
         raise InvalidValue("a time zone is an IANA name such as 'Asia/Shanghai'")
+    return _zone(str(name))
+
+
+@functools.lru_cache(maxsize=256)
+def _zone(name: str) -> tzinfo:
     try:
         return pendulum.timezone(name)
     except Exception as fault:  # zoneinfo raises KeyError, ValueError or OSError by the kind of nonsense

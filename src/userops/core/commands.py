@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+import hashlib
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -15,6 +16,8 @@ from userops.core import amounts, ids
 from userops.core.calendar import instant, micros
 from userops.core.fields import Check, checked
 from userops.errors import InvalidCommand, InvalidValue, NaiveCommandTime, NaiveTimeError
+
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 
 def _member_of(kind: type[Any]) -> Check:
@@ -56,10 +59,16 @@ class Restore:
     days: int | None = None
     ORIGINAL: ClassVar[Restore]
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse a number of days that is none."""
+        if self.days is not None:
+            days = amounts.whole(self.days, "days", at_least=1, at_most=36_525)
+            object.__setattr__(self, "days", days)
+
     @staticmethod
     def EXTENDED(days: int) -> Restore:  # noqa: N802 — reads as a policy beside ORIGINAL
         """Give points back usable for `days` more days from the reversal (never for less than they had)."""
-        return Restore(amounts.whole(days, "days", at_least=1, at_most=36_525))
+        return Restore(amounts.whole(days, "days", at_least=1))
 
 
 Restore.ORIGINAL = Restore()
@@ -191,6 +200,11 @@ class Reverse(Command):
     restore: Restore = Restore.ORIGINAL
     clawback: Clawback = Clawback.UNSPENT
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse an extension beyond the last instant there is."""
+        if self.restore.days is not None and (_LAST_INSTANT - self.at).days < self.restore.days:
+            raise InvalidCommand("restore reaches beyond the year 9999", field="restore")
+
 
 @frozen(kw_only=True, field_transformer=_fields)
 class Transfer(Command):
@@ -276,4 +290,6 @@ class Expire(Command):
 
     @id.default
     def _id_of_instant_and_member(self) -> str:
-        return ids.derived_id("expire", str(micros(self.at)), self.member or "")
+        # A digest, because an id outlives the erasure of the member it was made for.
+        whose = "" if self.member is None else hashlib.sha256(self.member.encode()).hexdigest()
+        return ids.derived_id("expire", str(micros(self.at)), whose)

@@ -23,10 +23,10 @@ def check_level(level: object, name: str = "level") -> float:
     """
     if isinstance(level, bool) or not isinstance(level, float | int | np.floating):
         raise InvalidValue(f"{name} must be a number between 0 and 1, not {type(level).__name__}")
-    value = float(level)
-    if not 0 < value < 1:
-        raise InvalidValue(f"{name} must lie between 0 and 1, not be {value}")
-    return value
+    # Compared before it is converted: a huge integer is no float.
+    if not 0 < level < 1:
+        raise InvalidValue(f"{name} must lie between 0 and 1")
+    return float(level)
 
 
 def normal_tail(z: float) -> float:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from userops.core.columns import Column, column
 from userops.errors import InvalidValue
 from userops.nps.scales import Scale
+from userops.nps.values import brief
 
 #: Why an answer is set aside; a dismissed question is missing, not a detractor.
 REASONS: Final = ("missing", "off the scale", "not whole", "text", "boolean", "other type")
@@ -32,7 +33,7 @@ def check_invalid(invalid: object) -> bool:
     """
     if isinstance(invalid, str) and invalid in ("raise", "exclude"):
         return invalid == "exclude"
-    raise InvalidValue(f'invalid must be "raise" or "exclude", not {str(invalid)[:40]!r}')
+    raise InvalidValue(f'invalid must be "raise" or "exclude", not {brief(invalid)}')
 
 
 @frozen(eq=False)
@@ -153,7 +154,7 @@ class Answers:
         kind = type(value).__name__
         if reason in ("text", "boolean", "other type"):
             return f"is of type {kind}; {expected}"
-        shown = str(value)[:40] if not isinstance(value, int) or abs(value) < 10**40 else "a huge number"
+        shown = brief(value)
         return (
             f"is {shown}, {reason}; {expected}"
             if reason == "not whole"

@@ -12,6 +12,7 @@ from userops.nps.groups import Groups
 from userops.nps.labels import Labels
 from userops.nps.scales import Scale, check_scale
 from userops.nps.scores import NPS
+from userops.nps.values import brief
 from userops.nps.weighting import WeightedNPS, check_trim, check_weights, weigh
 
 
@@ -131,7 +132,7 @@ def _weighted_groups(
                 trim=limit,
                 scale=scale,
                 excluded={},
-                what=f" of the group {str(label)[:60]!r}",
+                what=f" of the group {brief(label)}",
             )
     ungrouped = excluded | ({"no group": lost} if lost else {})
     return Groups(results, level=level, scale=scale, ungrouped=ungrouped)

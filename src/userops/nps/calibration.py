@@ -16,6 +16,7 @@ from userops.errors import InvalidValue
 from userops.nps.counting import class_codes, columns_of
 from userops.nps.labels import Labels
 from userops.nps.scales import Scale, check_scale
+from userops.nps.values import brief
 from userops.nps.weighting import VALUES, Floats, WeightedNPS, check_trim, from_sums
 
 #: Rounds of raking before giving up; margins that can be met settle in dozens.
@@ -95,8 +96,8 @@ def rake(
     if not isinstance(columns, Mapping) or not isinstance(targets, Mapping) or not columns:
         raise InvalidValue("rake takes two mappings: {margin: column} and {margin: {level: share}}")
     if set(columns) != set(targets):
-        odd = sorted(map(str, set(columns) ^ set(targets)))
-        raise InvalidValue(f"margin {odd[0]!r} needs both a column and targets")
+        odd = sorted(map(brief, set(columns) ^ set(targets)))
+        raise InvalidValue(f"margin {odd[0]} needs both a column and targets")
     sample = _sample(scores, columns, targets, scale=scale, invalid=invalid)
     # Rows of equal levels share one weight: the fitting works on the cells that occur.
     rows = np.stack([margin.places for margin in sample.margins], axis=1)
@@ -137,12 +138,14 @@ def _margin(name: str, labels: Labels, places: NDArray[np.int64], targets: Any) 
     shares = {level: _share(name, level, share) for level, share in targets.items()}
     for level in shares:
         if level not in levels:
-            raise InvalidValue(f"{name} {level!r} has a target but no answers; join it to another")
+            raise InvalidValue(f"{name} {brief(level)} has a target but no answers; join it to another")
     for level, size in zip(levels, sizes[used].tolist(), strict=True):
         if level not in shares:
-            raise InvalidValue(f"{name} {level!r} has answers but no target")
+            raise InvalidValue(f"{name} {brief(level)} has answers but no target")
         if size < 2:
-            raise InvalidValue(f"{name} {level!r} has one answer, which shows no spread; join it to another")
+            raise InvalidValue(
+                f"{name} {brief(level)} has one answer, which shows no spread; join it to another"
+            )
     total = math.fsum(shares.values())
     if abs(total - 1) > 1e-6:
         raise InvalidValue(f"targets of {name} sum to {total:.6g}; shares sum to 1")
@@ -155,13 +158,15 @@ def _share(name: str, level: Any, share: Any) -> float:
     if isinstance(share, bool | np.bool_) or not isinstance(
         share, int | float | Decimal | Fraction | np.integer | np.floating
     ):
-        raise InvalidValue(f"the target of {name} {level!r} must be a number, not {type(share).__name__}")
+        raise InvalidValue(
+            f"the target of {name} {brief(level)} must be a number, not {type(share).__name__}"
+        )
     try:
         value = float(share)
     except (OverflowError, ValueError):
         value = math.nan
     if not 0 < value <= 1:
-        raise InvalidValue(f"the target of {name} {level!r} must be a share above 0, at most 1")
+        raise InvalidValue(f"the target of {name} {brief(level)} must be a share above 0, at most 1")
     return value
 
 

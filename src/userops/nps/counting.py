@@ -68,7 +68,7 @@ def tally(answers: Answers, labels: Labels | None) -> Tally:
         for start in range(0, len(answers), BLOCK):
             codes = answers.codes(start, start + BLOCK)
             counts[:width] += np.bincount(codes, minlength=width)
-    elif labels.is_sorted():
+    elif labels.is_sorted:
         _count_sorted(counts, answers, labels)
     else:
         _count_mixed(counts, answers, labels)
@@ -83,19 +83,23 @@ def _count_mixed(counts: Table, answers: Answers, labels: Labels) -> None:
     """Add the keys group · width + code, which number the cells of the table."""
     width = answers.width
     kind = np.int16 if len(counts) < 1 << 15 else np.int64
-    buffer: NDArray[Any] = np.empty(min(BLOCK, len(answers)), kind)
+    rows = min(BLOCK, len(answers))
+    narrow: NDArray[Any] = np.empty(rows, kind)
+    # The counting wants 64 bits; in a buffer of ours no block allocates them anew.
+    wide = np.empty(rows, np.intp)
     for start in range(0, len(answers), BLOCK):
         stop = min(start + BLOCK, len(answers))
-        keys = buffer[: stop - start]
+        keys, found = narrow[: stop - start], wide[: stop - start]
         places = labels.block(start, stop)
         np.multiply(places, width, out=keys, dtype=kind, casting="unsafe")
         if labels.has_missing:
             # Missing labels count in the row after the last group.
             np.copyto(keys, len(labels) * width, where=places < 0)
         np.add(keys, answers.codes(start, stop), out=keys, dtype=kind, casting="unsafe")
+        np.copyto(found, keys)
         # Counting up to the greatest cell keeps the rows of a dense span that never occur free of charge.
-        found = np.bincount(keys)
-        counts[: len(found)] += found
+        cells = np.bincount(found)
+        counts[: len(cells)] += cells
 
 
 def _count_sorted(counts: Table, answers: Answers, labels: Labels) -> None:
@@ -107,7 +111,8 @@ def _count_sorted(counts: Table, answers: Answers, labels: Labels) -> None:
     cuts = [sum(kind < 1 for kind in classes), sum(kind < 2 for kind in classes)]
     # The counts of a class stand at one answer that has it, if any does.
     stands = [classes.index(kind) if kind in classes else 0 for kind in range(3)]
-    bounds = labels.bounds()
+    bounds = labels.bounds().tolist()
+    is_above = np.empty(BLOCK, bool)
     for group in range(len(labels)):
         for start in range(bounds[group], bounds[group + 1], BLOCK):
             stop = min(start + BLOCK, bounds[group + 1])
@@ -117,8 +122,9 @@ def _count_sorted(counts: Table, answers: Answers, labels: Labels) -> None:
             if not is_rising or codes.dtype.itemsize > 1:
                 cells += np.bincount(codes, minlength=width)
                 continue
-            promoters = np.count_nonzero(codes >= cuts[1])
-            voiced = np.count_nonzero(codes >= cuts[0])
+            above = is_above[: stop - start]
+            promoters = np.count_nonzero(np.greater_equal(codes, cuts[1], out=above))
+            voiced = np.count_nonzero(np.greater_equal(codes, cuts[0], out=above))
             for kind, n in enumerate((stop - start - voiced, voiced - promoters, promoters)):
                 cells[stands[kind]] += n
 

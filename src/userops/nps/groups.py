@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ from userops.nps.intervals import Interval
 from userops.nps.labels import is_missing, label_order, label_text
 from userops.nps.scales import Scale, check_scale, same_scale
 from userops.nps.scores import NPS, Shares, by_reason, excluded_notes, merged_reasons
+from userops.nps.values import brief
 from userops.nps.weighting import WeightedNPS
 
 Result = TypeVar("Result", NPS, WeightedNPS)
@@ -49,8 +50,15 @@ class ComparisonRow:
     p_adjusted: float
 
 
-def _in_order(results: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> tuple[tuple[Any, Any], ...]:
-    return tuple(sorted(dict(results).items(), key=lambda pair: label_order(pair[0])))
+def _in_order(results: Any) -> tuple[tuple[Any, Any], ...]:
+    try:
+        found = dict(results)
+    except (TypeError, ValueError):
+        raise InvalidValue("groups are a mapping from label to result") from None
+    for group, result in found.items():
+        if is_missing(group) or not isinstance(result, NPS | WeightedNPS):
+            raise InvalidValue(f"the group {brief(group)} needs a label and a result such as NPS")
+    return tuple(sorted(found.items(), key=lambda pair: label_order(pair[0])))
 
 
 @frozen
@@ -84,7 +92,7 @@ class Groups(Generic[Result]):
         try:
             return self.results[group]
         except (KeyError, TypeError):
-            raise InvalidValue(f"there is no group {str(group)[:60]!r}") from None
+            raise InvalidValue(f"there is no group {brief(group)}") from None
 
     def __len__(self) -> int:
         return len(self._results)
@@ -146,6 +154,10 @@ class Groups(Generic[Result]):
 
     def update(self: Groups[NPS], group: Any, score: Any, *, invalid: str = "raise") -> Groups[NPS]:
         """Return the groups with one more answer; for many answers at once, count a column and add."""
+        try:
+            hash(group)
+        except TypeError:
+            raise InvalidValue(f"{brief(group)} cannot be a label") from None
         if is_missing(group):
             raise InvalidValue("the group is missing")
         results = self.results

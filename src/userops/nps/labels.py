@@ -26,6 +26,8 @@ class Labels:
     places: Column
     offset: int
     has_missing: bool
+    #: Whether the rows come group by group.
+    is_sorted: bool
 
     @classmethod
     def of(cls, given: Any, name: str, *, rows: int) -> Labels:
@@ -39,9 +41,10 @@ class Labels:
         if len(taken) != rows:
             raise InvalidValue(f"{name} has {len(taken)} rows where scores have {rows}")
         if taken.dtype.kind in "iu" and not np.ma.isMaskedArray(taken) and rows:
-            low, high = int(taken.min()), int(taken.max())
+            low, high, is_sorted = _survey(taken)
             if high - low < _DENSE:
-                return cls(tuple(range(low, high + 1)), taken, low, has_missing=False)
+                dense = tuple(range(low, high + 1))
+                return cls(dense, taken, low, has_missing=False, is_sorted=is_sorted)
         return _coded(taken, name)
 
     def __len__(self) -> int:
@@ -56,17 +59,6 @@ class Labels:
             found = found.astype(np.int32)  # a difference of small integers may leave their type
         return found - self.offset
 
-    def is_sorted(self) -> bool:
-        """Say whether the rows come group by group; the first unsorted block ends the search."""
-        places = self.places
-        if self.has_missing:
-            return False
-        for start in range(0, len(places) - 1, _BLOCK):
-            part = places[start : start + _BLOCK + 1]
-            if not bool((part[1:] >= part[:-1]).all()):
-                return False
-        return True
-
     def bounds(self) -> NDArray[np.int64]:
         """Return where each group's rows begin, and the end, of sorted rows."""
         kind = self.places.dtype
@@ -74,6 +66,19 @@ class Labels:
         wanted = np.arange(len(self)).astype(kind) + np.array([self.offset], kind)
         starts = np.searchsorted(self.places, wanted)
         return np.append(starts, len(self.places)).astype(np.int64)
+
+
+def _survey(taken: Column) -> tuple[int, int, bool]:
+    """Return the least and the greatest label, and whether they are sorted, reading memory once."""
+    low = high = int(taken[0])
+    is_sorted = True
+    for start in range(0, len(taken), _BLOCK):
+        # A block ends with the first row of the next one, so that no step between rows is missed.
+        part = taken[start : start + _BLOCK + 1]
+        is_sorted = is_sorted and bool((part[1:] >= part[:-1]).all())
+        if not is_sorted:
+            low, high = min(low, int(part.min())), max(high, int(part.max()))
+    return (low, int(taken[-1]), True) if is_sorted else (low, high, False)
 
 
 def _coded(taken: Column, name: str) -> Labels:
@@ -101,7 +106,9 @@ def _coded(taken: Column, name: str) -> Labels:
     for new, old in enumerate(keep):
         place[old] = new
     codes = place[codes]
-    return Labels(tuple(found[k] for k in keep), codes, 0, has_missing=bool((codes < 0).any()))
+    return Labels(
+        tuple(found[k] for k in keep), codes, 0, has_missing=bool((codes < 0).any()), is_sorted=False
+    )
 
 
 def is_missing(label: object) -> bool:

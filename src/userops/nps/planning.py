@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from userops.core.amounts import whole
 from userops.core.statistics import check_level, normal_quantile
 from userops.errors import InvalidValue
 from userops.nps.scores import NPS
+from userops.nps.values import number
 
 
 def required_n(
@@ -55,11 +54,10 @@ def required_n_to_detect(
 
 
 def _distance(value: Any, name: str) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InvalidValue(f"{name} must be a number in units of score, not {type(value).__name__}")
-    if not 0 < value <= 2:
+    size = number(value, name)
+    if not 0 < size <= 2:
         raise InvalidValue(f"{name} must be above 0 and at most 2 units of score: 0.05 is five points")
-    return float(value)
+    return size
 
 
 def _variance(like: NPS | None) -> float:

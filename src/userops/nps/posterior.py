@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.core.statistics import root
@@ -58,48 +57,40 @@ def _above(voiced: _Beta, upward: _Beta, score: float) -> float:
     if start >= stop:
         return certain
     r = start + (stop - start) * (1 + _NODES) / 2
-    reach = np.array([voiced.above(score / (2 * x - 1)) for x in r])
+    reach = voiced.above_each(np.clip(score / (2 * r - 1), voiced.low, voiced.high))
     part = float(np.dot(_WEIGHTS, upward.density(r) * reach)) * (stop - start) / 2
     return min(1.0, certain + part)
 
 
-@frozen(init=False)
 class _Beta:
     """A Beta distribution with both shapes at least 1, as a density over the window that matters."""
 
-    a: float
-    b: float
-    low: float
-    high: float
-    scale: float
+    __slots__ = ("_peak", "_scale", "a", "b", "high", "low")
 
     def __init__(self, a: float, b: float) -> None:
+        self.a, self.b = a, b
         mode = (a - 1) / (a + b - 2) if a + b > 2 else 0.5
-        low = _window_end(a, b, mode, 0.0)
-        high = _window_end(a, b, mode, 1.0)
-        self.__attrs_init__(a, b, low, high, 1.0)
-        object.__setattr__(self, "scale", 1 / self._mass(low, high))
+        self._peak = float(_log_density(a, b, np.array([mode]))[0])
+        self.low, self.high = (_window_end(a, b, mode, self._peak, end) for end in (0.0, 1.0))
+        self._scale = 1.0
+        self._scale = 1 / self.above_each(np.array([self.low]))[0]
 
     def density(self, x: Floats) -> Floats:
         """Return the density at points inside the window."""
-        return self.scale * np.exp(_log_density(self.a, self.b, x) - self._peak)
+        return self._scale * np.exp(_log_density(self.a, self.b, x) - self._peak)
+
+    def above_each(self, x: Floats) -> Floats:
+        """Return the probabilities of exceeding points inside the window, a row of nodes for each."""
+        half = (self.high - x) / 2
+        nodes = x[:, None] + half[:, None] * (1 + _NODES)
+        found: Floats = half * (self.density(nodes) @ _WEIGHTS)
+        return found
 
     def above(self, x: float) -> float:
         """Return the probability of exceeding x."""
         if x <= self.low:
             return 1.0
-        return 0.0 if x >= self.high else min(1.0, self.scale * self._mass(x, self.high))
-
-    @property
-    def _peak(self) -> float:
-        mode = (self.a - 1) / (self.a + self.b - 2) if self.a + self.b > 2 else 0.5
-        return float(_log_density(self.a, self.b, np.array([mode]))[0])
-
-    def _mass(self, low: float, high: float) -> float:
-        x = low + (high - low) * (1 + _NODES) / 2
-        return (
-            float(np.dot(_WEIGHTS, np.exp(_log_density(self.a, self.b, x) - self._peak))) * (high - low) / 2
-        )
+        return 0.0 if x >= self.high else min(1.0, float(self.above_each(np.array([x]))[0]))
 
 
 def _log_density(a: float, b: float, x: Floats) -> Floats:
@@ -113,14 +104,13 @@ def _log_density(a: float, b: float, x: Floats) -> Floats:
     return found
 
 
-def _window_end(a: float, b: float, mode: float, end: float) -> float:
+def _window_end(a: float, b: float, mode: float, peak: float, end: float) -> float:
     """Return where the density has fallen out of sight on the way from the mode to an end of [0, 1]."""
     if mode == end:
         return end
     power = a - 1 if end == 0 else b - 1
     if power == 0:
         return end
-    peak = float(_log_density(a, b, np.array([mode]))[0])
     inside, outside = mode, end
     for _ in range(60):
         middle = (inside + outside) / 2

@@ -11,12 +11,14 @@ from typing import Any, Final, TextIO
 from attrs import field, frozen
 
 from userops.core.files import did_you_mean
+from userops.core.ids import text
 from userops.errors import InvalidValue, PlanError, PlanFault
 from userops.nps.answers import check_invalid
 from userops.nps.asking import nps
 from userops.nps.groups import Groups
 from userops.nps.scales import Scale, check_scale
 from userops.nps.scores import NPS
+from userops.nps.values import brief
 from userops.nps.weighting import WeightedNPS
 
 #: What is larger is no file for a command line: count it with `nps` on columns.
@@ -68,6 +70,8 @@ def nps_of_csv(
       no such file.csv cannot be read: No such file or directory
     """
     excluding = check_invalid(invalid)
+    score = text(score, "score")
+    by, weight = (None if name is None else text(name, "a column") for name in (by, weight))
     scale = check_scale(scale)
     reading = _Reading()
     try:
@@ -77,12 +81,13 @@ def nps_of_csv(
         reading.faults.append(PlanFault("", f"{path} is not UTF-8 text"))
     except OSError as fault:
         reading.faults.append(PlanFault("", f"{path} cannot be read: {fault.strerror}"))
-    except ValueError as fault:
-        reading.faults.append(PlanFault("", f"{str(path)[:200]!r} is no path: {fault}"))
+    except (ValueError, TypeError):
+        reading.faults.append(PlanFault("", f"{brief(path)} is no path"))
     if not reading.faults and not reading.scores:
         reading.faults.append(PlanFault("", f"{path} has no rows below its header"))
     if reading.faults:
-        raise PlanError("the answers cannot be used", reading.faults)
+        hint = "" if excluding else ' (invalid="exclude" sets unusable answers aside and counts them)'
+        raise PlanError(f"the answers cannot be used{hint if reading.scores else ''}", reading.faults)
     more: dict[str, Any] = {} if weight is None else {"weights": reading.weights}
     if by is not None:
         more |= {"by": reading.groups, "level": level}
@@ -162,23 +167,23 @@ def _take(
             reading.faults.append(PlanFault(line, f"{by} is missing"))
         reading.groups.append(group)
     if weight is not None:
-        text = cells[weight].strip()
-        if _WHOLE.fullmatch(text) or _DECIMAL.fullmatch(text):
-            value = float(text)
+        cell = cells[weight].strip()
+        if _WHOLE.fullmatch(cell) or _DECIMAL.fullmatch(cell):
+            value = float(cell)
             if value < 0:
-                reading.faults.append(PlanFault(line, f"{weight} {text} is negative"))
+                reading.faults.append(PlanFault(line, f"{weight} {cell} is negative"))
             reading.weights.append(value)
         else:
-            reading.faults.append(PlanFault(line, f"{weight} {text[:40]!r} is not a decimal number"))
+            reading.faults.append(PlanFault(line, f"{weight} {cell[:40]!r} is not a decimal number"))
 
 
 def _answer(cell: str) -> int | float | str | None:
-    text = cell.strip()
-    if not text:
+    answer = cell.strip()
+    if not answer:
         return None
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    return float(text) if _DECIMAL.fullmatch(text) else text
+    if _WHOLE.fullmatch(answer):
+        return int(answer)
+    return float(answer) if _DECIMAL.fullmatch(answer) else answer
 
 
 def _lines(file: TextIO) -> Iterator[str]:

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from userops.core.amounts import whole
 from userops.core.ids import identifier
 from userops.errors import InvalidValue
+from userops.nps.values import brief
 
 #: The classes in the order of their counts.
 CLASSES: Final = ("detractor", "passive", "promoter")
@@ -19,7 +20,7 @@ Answer = int | str
 def _class(value: object) -> str:
     if isinstance(value, str) and value in CLASSES:
         return str(value)
-    raise InvalidValue(f"{str(value)[:40]!r} is no class; one of {', '.join(CLASSES)}")
+    raise InvalidValue(f"{brief(value)} is no class; one of {', '.join(CLASSES)}")
 
 
 def _answers(given: object) -> tuple[tuple[Answer, str], ...]:

@@ -22,6 +22,7 @@ from userops.nps.intervals import Interval, adjusted_wald, score_interval, score
 from userops.nps.posterior import dirichlet
 from userops.nps.resampling import resampled_balances
 from userops.nps.scales import Scale, check_scale, same_scale
+from userops.nps.values import brief
 
 Counts = tuple[float, float, float]
 METHODS = ("score", "adjusted_wald", "wald", "dirichlet", "bootstrap")
@@ -42,11 +43,11 @@ def interval_of(counts: Counts, *, level: float, method: str) -> Interval:
     (-1.0, -1.0)
     """
     level = check_level(level)
-    if method == "dirichlet":
-        return dirichlet(*counts, level)
     forms = {"score": score_interval, "adjusted_wald": adjusted_wald, "wald": wald}
+    if isinstance(method, str) and method == "dirichlet":
+        return dirichlet(*counts, level)
     if not isinstance(method, str) or method not in forms:
-        raise InvalidValue(f"method must be one of {', '.join(METHODS)}, not {str(method)[:40]!r}")
+        raise InvalidValue(f"method must be one of {', '.join(METHODS)}, not {brief(method)}")
     return forms[method](*counts, _two_sided(level))
 
 
@@ -95,7 +96,7 @@ _CHECKS: dict[str, Check] = {
 }
 
 
-@frozen(kw_only=True, field_transformer=checked(_CHECKS))
+@frozen(kw_only=True, repr=False, field_transformer=checked(_CHECKS))
 class NPS:
     """One net promoter score: the counts of the three classes, and what was set aside, by reason.
 
@@ -174,7 +175,7 @@ class NPS:
         >>> NPS(detractors=0, passives=10, promoters=0).interval(method="wald")
         (0.0, 0.0)
         """
-        if method != "bootstrap":
+        if not isinstance(method, str) or method != "bootstrap":
             return interval_of(self.counts, level=level, method=method)
         tail = (1 - check_level(level)) / 2
         low, high = np.quantile(self.resample(seed=seed, resamples=resamples), [tail, 1 - tail])
@@ -243,6 +244,14 @@ class NPS:
         """Draw the score with its interval on matplotlib Axes (extra `plot`) and return them."""
         low, high = self.interval(level, method)
         return draw_points(["all"], [self.score], [low], [high], ax=ax, xlabel=f"NPS, {level:.0%} interval")
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={getattr(self, name)}" for name in ("detractors", "passives", "promoters")]
+        if self.scale != Scale.ZERO_TO_TEN:
+            parts.append(f"scale={self.scale!r}")
+        if self._excluded:
+            parts.append(f"excluded={self.excluded}")
+        return f"NPS({', '.join(parts)})"
 
     def __str__(self) -> str:
         return str(self.table())

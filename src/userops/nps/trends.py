@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from attrs import field, frozen
 
 from userops.core.amounts import whole
@@ -23,6 +22,7 @@ from userops.nps.labels import label_text
 from userops.nps.scales import same_scale
 from userops.nps.scores import NPS
 from userops.nps.shifts import Shift, find_shift
+from userops.nps.values import brief, number
 
 
 @frozen
@@ -172,7 +172,7 @@ def trend(
     for name, result in zip(names, results, strict=True):
         same_scale(results[0].scale, result.scale)
         if not result.n:
-            raise InvalidValue(f"the wave {str(name)[:60]!r} has no answers")
+            raise InvalidValue(f"the wave {brief(name)} has no answers")
     if baseline is None:
         baseline = sum(results[1:], results[0])
     elif not isinstance(baseline, NPS):
@@ -194,9 +194,9 @@ def _waves(waves: Any) -> list[tuple[Any, dict[Any, NPS]]]:
         if hasattr(segments, "results"):
             segments = segments.results
         if not isinstance(segments, Mapping) or not all(isinstance(r, NPS) for r in segments.values()):
-            raise InvalidValue(f"the wave {str(name)[:60]!r} must be {{segment: NPS}} or an NPS")
+            raise InvalidValue(f"the wave {brief(name)} must be {{segment: NPS}} or an NPS")
         if not segments:
-            raise InvalidValue(f"the wave {str(name)[:60]!r} has no answers")
+            raise InvalidValue(f"the wave {brief(name)} has no answers")
         found.append((name, dict(segments)))
     return found
 
@@ -206,11 +206,10 @@ def _scale(segments: Mapping[Any, NPS]) -> Any:
 
 
 def _positive(value: Any, name: str) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InvalidValue(f"{name} must be a number, not {type(value).__name__}")
-    if not (value > 0 and math.isfinite(value)):
-        raise InvalidValue(f"{name} must be positive and finite")
-    return float(value)
+    found = number(value, name)
+    if found <= 0:
+        raise InvalidValue(f"{name} must be positive")
+    return found
 
 
 def _weight(smoothing: Any) -> float:

@@ -19,6 +19,7 @@ from userops.nps.charts import draw_points
 from userops.nps.intervals import Interval
 from userops.nps.scales import Scale
 from userops.nps.scores import Counts, Shares, by_reason, excluded_notes, interval_of, score_table
+from userops.nps.values import number
 
 #: The value of an answer by class.
 VALUES = np.array([-1.0, 0.0, 1.0])
@@ -81,7 +82,7 @@ class WeightedNPS:
 
         All methods of `NPS.interval` but the bootstrap, which would need the answers themselves.
         """
-        if method == "bootstrap":
+        if isinstance(method, str) and method == "bootstrap":
             raise InvalidValue("the bootstrap needs unweighted counts; use another method")
         return interval_of(self.counts, level=level, method=method)
 
@@ -156,10 +157,8 @@ def check_trim(trim: object) -> float | None:
     """
     if trim is None:
         return None
-    if isinstance(trim, bool) or not isinstance(trim, int | float | np.integer | np.floating):
-        raise InvalidValue(f"trim must be a number of mean weights, not {type(trim).__name__}")
-    value = float(trim)
-    if not (value >= 1 and math.isfinite(value)):
+    value = number(trim, "trim")
+    if value < 1:
         raise InvalidValue("trim must be at least 1: a weight of the mean is never too large")
     return value
 

@@ -40,6 +40,7 @@ from userops.points.breakage import (
     redemption_triangle,
 )
 from userops.points.ledger import Ledger
+from userops.points.replaying import Replayed, read_events, replay
 from userops.points.transaction import Posting
 from userops.points.values import (
     Balance,
@@ -86,6 +87,7 @@ __all__ = [
     "Receipt",
     "RedemptionRate",
     "Release",
+    "Replayed",
     "Restore",
     "RevenueRow",
     "Reverse",
@@ -100,8 +102,10 @@ __all__ = [
     "allocate_price",
     "chain_ladder",
     "debts_by_age",
+    "read_events",
     "redemption_rate",
     "redemption_triangle",
+    "replay",
     "revenue_schedule",
     "roll_forward",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from userops.core.calendar import micros
@@ -23,9 +23,9 @@ def audit(store: Audited) -> Iterator[Finding]:
     """Yield what is wrong: unbalanced entries, gaps, and running state that the entries do not bear out."""
     entries = list(store.entries())
     for place, entry in enumerate(entries, start=1):
-        if entry.sequence != place:
+        if store.is_gapless and entry.sequence != place:
             yield Finding("sequence", entry.id, f"recorded as {entry.sequence}, found in place {place}")
-        yield from _unbalanced(entry)
+        yield from _entry_findings(entry)
     ids = [entry.id for entry in entries]
     if len(set(ids)) < len(ids):
         yield Finding("duplicate", "", "two entries have one id")
@@ -36,7 +36,10 @@ def audit(store: Audited) -> Iterator[Finding]:
     yield from _budget_findings(store, entries)
 
 
-def _unbalanced(entry: Entry) -> Iterator[Finding]:
+def _entry_findings(entry: Entry) -> Iterator[Finding]:
+    command = entry.command
+    if (entry.id, entry.at, entry.kind) != (command.id, command.at, type(command).__name__.lower()):
+        yield Finding("entry", entry.id, "its id, time or kind is not that of its command")
     totals: dict[str, int] = defaultdict(int)
     for leg in entry.legs:
         totals[leg.currency] += leg.points
@@ -60,7 +63,7 @@ def _wallet_findings(store: Store, wallet: Wallet) -> Iterator[Finding]:
             yield Finding("lot", id_, f"the running state has {is_.left} left, the entries give {was.left}")
         if not 0 <= is_.written <= is_.left <= is_.original:
             yield Finding("lot", id_, f"{is_.left} left of {is_.original}, {is_.written} of them expired")
-    opened = {lot.id: lot for lots in wallet.lots.values() for lot in lots}
+    opened = {lot.id: lot for lot in store.open_lots(member)}
     expected = {id_: lot for id_, lot in kept.items() if lot.left > lot.written}
     if opened != expected:
         yield Finding("wallet", member, "the open lots are not those that have points left")
@@ -73,6 +76,14 @@ def _wallet_findings(store: Store, wallet: Wallet) -> Iterator[Finding]:
 
 
 def _budget_findings(store: Store, entries: list[Entry]) -> Iterator[Finding]:
+    for key, points in issued_by_period(store, entries).items():
+        limit = store.funds[key[0]].budget
+        if points != store.issued(key) or (limit is not None and points > limit.points):
+            yield Finding("budget", " ".join(key), f"{points} issued, {store.issued(key)} counted")
+
+
+def issued_by_period(store: Store, entries: Iterable[Entry]) -> dict[tuple[str, str], int]:
+    """Return what the entries count against each fund's budget, by (fund, period)."""
     issued: dict[tuple[str, str], int] = defaultdict(int)
     earns: dict[str, Entry] = {}
     for entry in entries:
@@ -88,7 +99,4 @@ def _budget_findings(store: Store, entries: list[Entry]) -> Iterator[Finding]:
         fund = store.funds[entry.command.fund]  # type: ignore[attr-defined]
         if fund.budget is not None:
             issued[budget_period(fund, micros(entry.at))] += points
-    for key, points in issued.items():
-        limit = store.funds[key[0]].budget
-        if points != store.issued(key) or (limit is not None and points > limit.points):
-            yield Finding("budget", " ".join(key), f"{points} issued, {store.issued(key)} counted")
+    return issued

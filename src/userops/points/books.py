@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.points.history import History
-from userops.points.values import Currency, Entry, Fund, LotState, Receipt
+from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
 from userops.points.wallet import HoldState, Wallet
 
 #: (fund, period): what a budget counts together.
@@ -18,7 +18,7 @@ Period = tuple[str, str]
 
 
 class Store(Protocol):
-    """What a store keeps. Reads inside a transaction see what is committed; `commit` is all or nothing."""
+    """What a store answers inside one transaction, or one reading: all of it is of one moment."""
 
     @property
     def currencies(self) -> Mapping[str, Currency]: ...
@@ -26,7 +26,7 @@ class Store(Protocol):
     def funds(self) -> Mapping[str, Fund]: ...
     def wallet(self, member: str) -> Wallet | None: ...
     def lot(self, lot: str) -> LotState | None: ...
-    def wallet_lots(self, member: str) -> Iterable[LotState]: ...
+    def wallet_lots(self, member: str, alive_at: int | None = None) -> Iterable[LotState]: ...
     def hold(self, hold: str) -> HoldState | None: ...
     def entry(self, entry: str) -> Entry | None: ...
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None: ...
@@ -34,6 +34,29 @@ class Store(Protocol):
     def issued(self, period: Period) -> int: ...
     def counter(self, name: str) -> int: ...
     def last_sequence(self) -> int: ...
+    def next_sequence(self, recorded: int) -> int:
+        """Return the sequence of the next entry, after `recorded` others of the same transaction."""
+
+    @property
+    def is_gapless(self) -> bool:
+        """Say whether sequences are 1, 2, 3, …; where writers do not wait for one another they may skip."""
+
+    @property
+    def declarations(self) -> Sequence[tuple[int, tuple[str, ...]]]:
+        """The chain of declarations and erasures: the sequence each followed, and its words."""
+
+    def tips(self, known_at: int) -> Iterable[tuple[str, int, bytes]] | None:
+        """Return the (commitment, length, tip) of every wallet, where chains are kept; else None."""
+
+    def open_lots(self, member: str) -> Iterable[LotState]:
+        """Return the lots of a wallet that have points no expiry was written for."""
+
+    def due_members(self, until: int) -> Iterable[str]:
+        """Return the members for whom an expiry may be due."""
+
+    def findings(self, name: Callable[[str], str]) -> Iterable[Finding]:
+        """Yield what an audit of the rows themselves finds, where there are rows."""
+
     def members(self) -> Iterable[str]: ...
     def entries(
         self,
@@ -88,9 +111,9 @@ class Books:
         """Return a lot, open or closed."""
         return self.changes.lots.get(lot) or self.store.lot(lot)
 
-    def wallet_lots(self, member: str) -> list[LotState]:
-        """Return all lots of a wallet, closed ones too."""
-        lots = {lot.id: lot for lot in self.store.wallet_lots(member)}
+    def wallet_lots(self, member: str, alive_at: int | None = None) -> list[LotState]:
+        """Return the lots of a wallet, closed ones too: all, or those not past their expiry at an instant."""
+        lots = {lot.id: lot for lot in self.store.wallet_lots(member, alive_at)}
         lots.update((lot.id, lot) for lot in self.changes.lots.values() if lot.member == member)
         return list(lots.values())
 
@@ -152,16 +175,36 @@ class Books:
         """Return the wallet as all its entries tell it."""
         return History.of(member, self.entries(member))
 
+    def due_members(self, until: int) -> list[str]:
+        """Return the members for whom an expiry may be due, in order of id."""
+        return sorted({*self.store.due_members(until), *self.changes.wallets})
+
+    def due_wallet(self, member: str) -> Wallet:
+        """Return a wallet with all its open lots, past expiry too: `wallet` may leave those out."""
+        wallet = self.wallet(member)
+        lots = {lot.id: lot for lot in self.store.open_lots(member)}
+        lots.update((lot.id, lot) for lot in self.changes.lots.values() if lot.member == member)
+        return wallet.with_lots(lots.values(), is_moved=True)
+
     def next_sequence(self) -> int:
         """Return the sequence that the next entry gets."""
-        return self.store.last_sequence() + len(self.changes.entries) + 1
+        return self.store.next_sequence(len(self.changes.entries))
+
+    def last_sequence(self) -> int:
+        """Return the sequence of the entry recorded last."""
+        return self.changes.entries[-1].sequence if self.changes.entries else self.store.last_sequence()
 
     def record(self, entry: Entry, wallets: Iterable[Wallet]) -> None:
         """Append an entry, and move its wallets on."""
         at = micros(entry.at)
         for wallet in wallets:
-            self.changes.wallets[wallet.member] = evolve(
-                wallet, latest=max(wallet.latest, at), length=wallet.length + 1
+            self.changes.wallets[wallet.member] = Wallet(
+                wallet.member,
+                wallet.lots,
+                wallet.holds,
+                wallet.debts,
+                max(wallet.latest, at),
+                wallet.length + 1,
             )
         self.changes.entries.append(entry)
         self._by_id[entry.id] = entry

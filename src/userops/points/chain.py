@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from decimal import Decimal
-from enum import Enum
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from userops.core.calendar import micros
 from userops.core.ids import derived_id
+from userops.points import recording
 from userops.points.values import Entry
 
 ERASED = "erased:"
@@ -37,11 +33,11 @@ def commitment(salt: bytes, member: str, generation: int) -> str:
     False
     """
     text = derived_id(member, str(generation)).encode()
-    return ERASED + hmac.new(salt, text, hashlib.sha256).hexdigest()
+    return ERASED + hmac.digest(salt, text, "sha256").hex()
 
 
 def canonical(value: Any) -> bytes:
-    """Return the bytes of a value: tagged, length-prefixed, and equal only for equal values.
+    """Return the bytes of a text, number, bytes or tuple of them: tagged and length-prefixed.
 
     >>> canonical(("a", 1)) == canonical(("a1",))
     False
@@ -49,16 +45,7 @@ def canonical(value: Any) -> bytes:
     if isinstance(value, tuple):
         parts = b"".join(canonical(part) for part in value)
         return b"t%d:%d:" % (len(value), len(parts)) + parts
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, datetime):
-        value = micros(value)
-    if isinstance(value, Decimal | Fraction):
-        exact = Fraction(value)
-        value = f"{exact.numerator}/{exact.denominator}"
-    if attrs.has(type(value)):
-        return canonical(tuple((a.name, getattr(value, a.name)) for a in attrs.fields(type(value))))
-    tag = {str: b"s", int: b"i", bool: b"o", bytes: b"b", type(None): b"n"}[type(value)]
+    tag = {str: b"s", int: b"i", bytes: b"b"}[type(value)]
     content = value if isinstance(value, bytes) else str(value).encode()
     return tag + b"%d:" % len(content) + content
 
@@ -94,8 +81,26 @@ def named_entry(entry: Entry, name: Name) -> Entry:
 
 def entry_bytes(entry: Entry, name: Name) -> bytes:
     """Return what a chain covers of an entry: all but its place in the order of recording."""
-    named = named_entry(entry, name)
-    return canonical((type(entry.command).__name__, attrs.evolve(named, sequence=0)))
+    return link_bytes(entry.id, recording.write(entry), [name(member) for member in entry.members])
+
+
+def counted_words(changes: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the words of counting done without an entry: they stand in the chain of declarations.
+
+    >>> counted_words({"a": 2})
+    ('counted', 'a', '2')
+    """
+    return ("counted", *(word for name, change in sorted(changes.items()) for word in (name, str(change))))
+
+
+def link_bytes(id_: str, content: str, commitments: Sequence[str]) -> bytes:
+    """Return the bytes of an entry as it is written down, each part preceded by its length.
+
+    >>> link_bytes("ab", "c", ()) == link_bytes("a", "bc", ())
+    False
+    """
+    parts = [text.encode() for text in (id_, content, *commitments)]
+    return b"".join(b"%d:" % len(part) + part for part in parts)
 
 
 def extend(tip: bytes, content: bytes) -> bytes:

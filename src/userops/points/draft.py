@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from attrs import define, evolve, field
 
 from userops.core.calendar import micros
-from userops.core.commands import Command
+from userops.core.commands import Command, Extend
 from userops.core.ids import derived_id
 from userops.errors import IdConflict, InsufficientPoints
 from userops.points.books import Books
@@ -107,29 +107,45 @@ class Draft:
     def take(self, lot: LotState, points: int) -> None:
         """Take points out of a lot; those already recorded as expired come back from there."""
         state = self.lots.get(lot.id) or self.books.lot(lot.id) or lot
-        unwritten = state.left - state.written
-        from_wallet = min(points, unwritten)
+        from_wallet = max(self.loose(state, points), points - state.written)
         self.leg(wallet_account(state.member), -from_wallet, lot.id)
         self.leg(EXPIRED, -(points - from_wallet), lot.id)
-        self.keep(evolve(state, left=state.left - points, written=state.written - (points - from_wallet)))
+        self.keep(state.with_left(state.left - points, state.written - (points - from_wallet)))
+
+    def loose(self, lot: LotState, points: int) -> int:
+        """Return how many of `points` the wallet account holds beyond what other holds reserve of the lot."""
+        unwritten = lot.left - lot.written
+        if lot.written:
+            holds = self.wallet(lot.member).holds
+            unwritten -= sum(n for hold in holds for lot_id, n in hold.allocations if lot_id == lot.id)
+        return max(0, min(points, unwritten))
+
+    def take_back(self, lot: str, points: int) -> None:
+        """Take out of `expired` what a back-dated hold reserves and the wallet account has no more."""
+        state = self.lot(lot)
+        missing = points - self.loose(state, points)
+        if missing:
+            self.leg(EXPIRED, -missing, lot)
+            self.leg(wallet_account(state.member), missing, lot)
+            self.keep(state.with_left(state.left, state.written - missing))
 
     def give_back(self, lot: str, points: int) -> None:
         """Put points back into a lot; past its expiry they expire at once."""
         state = self.lot(lot)
         if state.is_alive(self.at):
             self.leg(wallet_account(state.member), points, lot)
-            self.keep(evolve(state, left=state.left + points))
+            self.keep(state.with_left(state.left + points, state.written))
         else:
             self.leg(EXPIRED, points, lot)
-            self.keep(evolve(state, left=state.left + points, written=state.written + points))
+            self.keep(state.with_left(state.left + points, state.written + points))
             self.expired.append((lot, points))
 
-    def write_expired(self, lot: str, points: int) -> None:
-        """Record that points of a lot have expired."""
+    def write_expired(self, lot: str, points: int, written: int) -> None:
+        """Record that points of a lot have expired; only `written` of them are not on record already."""
         state = self.lot(lot)
-        self.leg(wallet_account(state.member), -points, lot)
-        self.leg(EXPIRED, points, lot)
-        self.keep(evolve(state, written=state.written + points))
+        self.leg(wallet_account(state.member), -written, lot)
+        self.leg(EXPIRED, written, lot)
+        self.keep(state.with_left(state.left, state.written + written))
         self.expired.append((lot, points))
 
     def keep(self, lot: LotState) -> None:
@@ -160,7 +176,9 @@ class Draft:
         self.wallet()
         for member in {lot.member for lot in self.lots.values()}:
             mine = [lot for lot in self.lots.values() if lot.member == member]
-            self.wallets[member] = self.wallet(member).with_lots(mine)
+            self.wallets[member] = self.wallet(member).with_lots(
+                mine, is_moved=isinstance(self.command, Extend)
+            )
         entry = Entry(
             id=command.id,
             sequence=books.next_sequence(),

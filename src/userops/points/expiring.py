@@ -21,8 +21,8 @@ def post_expire(books: Books, command: Expire) -> Receipt:
         return evolve(done[1], replayed=True)
     until = micros(command.at)
     expired: list[tuple[str, int]] = []
-    for member in books.members() if command.member is None else [command.member]:
-        for at, lots in sorted(_due(books.wallet(member), until).items()):
+    for member in books.due_members(until) if command.member is None else [command.member]:
+        for at, lots in sorted(_due(books.due_wallet(member), until).items()):
             # Named by a lot, not by the member: an id outlives the erasure of a member.
             id_ = derived_id(command.id, lots[0][0].id, str(at))
             draft = Draft(
@@ -30,12 +30,12 @@ def post_expire(books: Books, command: Expire) -> Receipt:
             )
             for lot, points in lots:
                 draft.currency = lot.currency
-                draft.write_expired(lot.id, points)
+                draft.write_expired(lot.id, points, points)
             draft.currency = command.currency
             draft.commit()
             expired.extend(draft.expired)
         _forget_lapsed(books, member, until)
-    receipt = Receipt(command.id, books.next_sequence() - 1, (), tuple(expired))
+    receipt = Receipt(command.id, books.last_sequence(), (), tuple(expired))
     books.changes.sweeps[command.id] = (command, receipt)
     return receipt
 
@@ -60,8 +60,10 @@ def _due(wallet: Wallet, until: int) -> dict[int, list[tuple[LotState, int]]]:
 
 
 def _forget_lapsed(books: Books, member: str, until: int) -> None:
+    """Drop the holds that nothing reads from the running state any more: before `latest` the entries tell."""
     wallet = books.wallet(member)
-    live = tuple(hold for hold in wallet.holds if hold.expires_at is None or hold.expires_at > until)
+    past = min(until, wallet.latest)
+    live = tuple(hold for hold in wallet.holds if hold.expires_at is None or hold.expires_at > past)
     if len(live) < len(wallet.holds):
         books.changes.wallets[member] = evolve(wallet, holds=live)
 
@@ -69,7 +71,7 @@ def _forget_lapsed(books: Books, member: str, until: int) -> None:
 def post_extend(books: Books, command: Extend) -> Receipt:
     """Move the expiry of living lots later; an entry without a list of them, however many they are."""
     draft = Draft(books, command, command.member, command.currency)
-    for lot in extended_lots(books.wallet_lots(command.member), command):
+    for lot in extended_lots(books.wallet_lots(command.member, draft.at), command):
         back = lot.written
         draft.leg(EXPIRED, -back, lot.id)
         draft.leg(wallet_account(command.member), back, lot.id)

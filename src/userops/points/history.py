@@ -65,13 +65,13 @@ class History:
         at, account = micros(entry.at), wallet_account(self.member)
         for lot in entry.created:
             if lot.member == self.member:
-                self.lots[lot.id] = evolve(lot, left=0, written=0)
+                self.lots[lot.id] = lot.with_left(0, 0)
         for leg in entry.legs:
             lot_state = self.lots.get(leg.lot)
             if lot_state is not None and leg.account in (account, EXPIRED):
                 written = leg.points if leg.account == EXPIRED else 0
-                self.lots[leg.lot] = evolve(
-                    lot_state, left=lot_state.left + leg.points, written=lot_state.written + written
+                self.lots[leg.lot] = lot_state.with_left(
+                    lot_state.left + leg.points, lot_state.written + written
                 )
                 self.moves.setdefault(leg.lot, []).append((at, leg.points))
         self._add_hold(entry, at)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache, partial
+from os import PathLike
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from userops.core.amounts import whole
 from userops.core.calendar import micros
 from userops.core.commands import Command
-from userops.core.ids import identifier
+from userops.core.ids import identifier, text
 from userops.errors import (
     AlreadyResolved,
     InvalidValue,
     LedgerClosed,
+    MissingExtraError,
     NotSettled,
     Rejected,
     UnknownEntry,
 )
 from userops.points import auditing, chain, reports
-from userops.points.books import Books
+from userops.points.books import Books, Store
 from userops.points.posting import post
 from userops.points.stores.memory import MemoryStore
 from userops.points.transaction import (
@@ -28,6 +31,9 @@ from userops.points.transaction import (
     RefusedBatch,
     Selection,
     balance,
+    check_ids,
+    declared,
+    listed_members,
     lots,
     members_of,
     outcome,
@@ -45,6 +51,9 @@ from userops.points.values import (
     Receipt,
     Statement,
 )
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 T = TypeVar("T")
 
@@ -70,70 +79,90 @@ class Ledger:
         self._store = store
         self._salt = salt
         self._is_closed = False
-        if "points" not in store.currencies:
-            store.declare(Currency("points"), ("currency", "points", "True"))
+        self.add_currency(Currency("points"))
 
     @classmethod
     def in_memory(cls, *, salt: bytes = b"") -> Ledger:
         """Make an empty ledger that lives as long as the process."""
         return cls(MemoryStore(), salt=salt)
 
+    @classmethod
+    def open(cls, url: str | PathLike[str], *, salt: bytes = b"", rng: Generator | None = None) -> Ledger:
+        """Open a durable ledger, made when it is not there: a SQLite file, or a `postgresql+psycopg://` URL.
+
+        Needs the extra `sql` (`postgres` for PostgreSQL). `salt` must be the one the ledger was made with;
+        `rng` draws how long to wait before a transaction is tried again. Unsafe settings are refused.
+        """
+        if not isinstance(salt, bytes):
+            raise InvalidValue("salt must be bytes")
+        try:
+            from userops.points.stores.sql import open_store
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] != "sqlalchemy":
+                raise
+            raise MissingExtraError("durable ledgers need SQLAlchemy: pip install 'userops[sql]'") from None
+        return cls(open_store(url, salt, rng), salt=salt)
+
     # -- Declarations -------------------------------------------------------------------------------------
 
     @property
     def currencies(self) -> Mapping[str, Currency]:
         """The declared currencies by name; `points` is there from the start."""
-        return dict(self._open().currencies)
+        with self._open().reading() as store:
+            return dict(store.currencies)
 
     @property
     def funds(self) -> Mapping[str, Fund]:
         """The declared funds by name."""
-        return dict(self._open().funds)
+        with self._open().reading() as store:
+            return dict(store.funds)
 
     def add_currency(self, currency: Currency) -> None:
         """Declare a currency; the same declaration again does nothing, another one is an error."""
         if not isinstance(currency, Currency):
             raise InvalidValue(f"a Currency was expected, not {type(currency).__name__}")
-        words = ("currency", currency.name, str(currency.spendable))
-        self._declare(currency, self._open().currencies.get(currency.name), words)
+        self._declare(currency, ("currency", currency.name, str(currency.spendable)))
 
     def add_fund(self, fund: Fund) -> None:
         """Declare a fund; the same declaration again does nothing, another one is an error."""
         if not isinstance(fund, Fund):
             raise InvalidValue(f"a Fund was expected, not {type(fund).__name__}")
         budget = ("", "") if fund.budget is None else (str(fund.budget.points), fund.budget.per)
-        words = ("fund", fund.name, str(fund.unit_cost), fund.kind, fund.timezone, *budget)
-        self._declare(fund, self._open().funds.get(fund.name), words)
+        self._declare(fund, ("fund", fund.name, str(fund.unit_cost), fund.kind, fund.timezone, *budget))
 
-    def _declare(self, what: Currency | Fund, before: Currency | Fund | None, words: tuple[str, ...]) -> None:
-        if before is None:
-            self._open().declare(what, words)
-        elif before != what:
-            kind = type(what).__name__.lower()
+    def _declare(self, what: Currency | Fund, words: tuple[str, ...]) -> None:
+        there = self._open().declare(what, words)
+        if there != what:
             fields = [
                 name
                 for name in ("spendable", "unit_cost", "budget", "kind", "timezone")
-                if getattr(before, name, None) != getattr(what, name, None)
+                if getattr(there, name, None) != getattr(what, name, None)
             ]
+            kind = type(what).__name__.lower()
             raise InvalidValue(f"{kind} {what.name!r} was declared with another {', '.join(fields)}")
 
     # -- Posting ------------------------------------------------------------------------------------------
 
     def post(self, command: Command) -> Receipt:
         """Post one command: a `Receipt`, or a `Rejected` that leaves the ledger as it was."""
-        return self.transact(members_of(command), lambda posting: posting.post(command))
+        return self._transact(members_of(command), lambda posting: posting.post(command), [command])
 
     def post_all(self, commands: Iterable[Command], *, atomic: bool = True) -> list[Receipt | Rejected]:
         """Post commands in order, later ones seeing earlier ones; one outcome per command.
 
         With `atomic`, all are posted or none: when one is refused the others carry `NotPosted`.
         """
-        commands = list(commands)
+        try:
+            commands = list(commands)
+        except TypeError:
+            raise InvalidValue(f"commands must be a list, not {type(commands).__name__}") from None
+        if not isinstance(atomic, bool):
+            raise InvalidValue(f"atomic must be True or False, not {type(atomic).__name__}")
         if not atomic:
             return [outcome(self.post, command) for command in commands]
         members = sorted({member for command in commands for member in members_of(command)})
         try:
-            return self.transact(members, lambda posting: post_together(posting, commands))
+            return self._transact(members, lambda posting: post_together(posting, commands), commands)
         except RefusedBatch as refused:
             return refused.outcomes
 
@@ -142,14 +171,21 @@ class Ledger:
 
         `work` may be run again when the store asks for it, so it must only read and post.
         """
+        return self._transact(members, work, ())
+
+    def _transact(
+        self, members: Iterable[str], work: Callable[[Posting], T], commands: Sequence[Command]
+    ) -> T:
         return self._open().transact(  # type: ignore[no-any-return]
-            sorted(set(members)), lambda books: work(Posting(books, self._generations))
+            sorted(listed_members(members)),
+            lambda books: work(Posting(books, partial(self._generations, books.store))),
+            commands,
         )
 
     def quote(self, command: Command) -> Receipt:
         """Return what posting a command would give; nothing is posted."""
-        with self._open().reading():
-            return post(Books(self._store), command, self._generations)
+        with self._open().reading() as store:
+            return post(Books(store), command, partial(self._generations, store))
 
     # -- Reading ------------------------------------------------------------------------------------------
 
@@ -158,16 +194,16 @@ class Ledger:
     ) -> Balance:
         """Return a member's points at an instant, as known at a place in the recording."""
         at, known_at = micros(as_of, "as_of"), _known_at(known_at)
-        with self._open().reading():
-            return balance(Books(self._store), identifier(member, "member"), currency, at, known_at)
+        with self._open().reading() as store:
+            return balance(declared(store, currency), identifier(member, "member"), currency, at, known_at)
 
     def lots(
         self, member: str, as_of: datetime, *, known_at: int | None = None, currency: str = "points"
     ) -> tuple[Lot, ...]:
         """Return the lots that have points at an instant, in the order in which they are spent."""
         at, known_at = micros(as_of, "as_of"), _known_at(known_at)
-        with self._open().reading():
-            return lots(Books(self._store), identifier(member, "member"), currency, at, known_at)
+        with self._open().reading() as store:
+            return lots(declared(store, currency), identifier(member, "member"), currency, at, known_at)
 
     def entries(
         self,
@@ -186,9 +222,12 @@ class Ledger:
         """Return entries in order of recording, `[start, end)` and up to `as_of` by the time they took effect."""
         if member is None:
             self._check_settled(known_at)
+        check_ids(member=member, kind=kind, rule=rule, event=event, reference=reference)
         chosen = Selection(kind, start, end, as_of, _known_at(known_at), currency)
-        with self._open().reading():
-            found = self._store.entries(member, rule=rule, event=event, reference=reference)
+        with self._open().reading() as store:
+            if currency is not None:
+                declared(store, currency)
+            found = store.entries(member, rule=rule, event=event, reference=reference)
             return tuple(entry for entry in found if chosen.takes(entry))
 
     def statement(
@@ -204,29 +243,27 @@ class Ledger:
         first, last = micros(start, "start"), micros(end, "end")
         if last < first:
             raise InvalidValue("end must not lie before start")
-        with self._open().reading():
-            entries = self._store.entries(identifier(member, "member"))
+        with self._open().reading() as store:
+            declared(store, currency)
+            entries = store.entries(identifier(member, "member"))
             return reports.statement(member, currency, entries, first, last, known_at=_known_at(known_at))
 
     def funding(self, as_of: datetime, *, known_at: int | None = None) -> tuple[FundingRow, ...]:
         """Return where the points of every fund are at an instant."""
         self._check_settled(known_at)
-        with self._open().reading():
-            return reports.funding(
-                self._store.members(), self._store.entries, micros(as_of, "as_of"), known_at
-            )
+        with self._open().reading() as store:
+            return reports.funding(store.members(), store.entries, micros(as_of, "as_of"), known_at)
 
     def trial_balance(self, as_of: datetime, *, known_at: int | None = None) -> dict[tuple[str, str], int]:
         """Return {(account, currency): points} at an instant; per currency it sums to zero."""
         self._check_settled(known_at)
-        with self._open().reading():
-            return reports.trial_balance(
-                self._store.members(), self._store.entries, micros(as_of, "as_of"), known_at
-            )
+        with self._open().reading() as store:
+            return reports.trial_balance(store.members(), store.entries, micros(as_of, "as_of"), known_at)
 
     def explain(self, entry: str) -> Explanation:
         """Say what an entry did."""
-        found = self._open().entry(identifier(entry, "entry"))
+        with self._open().reading() as store:
+            found = store.entry(identifier(entry, "entry"))
         if found is None:
             raise UnknownEntry(f"no entry {entry!r}", entry=entry)
         return reports.explain(found)
@@ -236,46 +273,58 @@ class Ledger:
     @property
     def settled(self) -> int:
         """The greatest sequence below which nothing is in flight."""
-        return int(self._open().last_sequence())
+        return int(self._open().settled())
 
     @property
     def head(self) -> str:
         """The root over every wallet's chain and the chain of declarations; any change of the past changes it."""
-        return self._heads(self.settled)[-1]
+        settled = self.settled
+        with self._open().reading() as store:
+            return self._heads(store, settled, store.tips(settled))[-1]
 
-    def _heads(self, known_at: int) -> list[str]:
-        """Return the heads that the ledger had while `known_at` was the last sequence, in order."""
-        with self._open().reading():
-            chains = []
-            for member in self._store.members():
-                entries = [e for e in self._store.entries(member) if e.sequence <= known_at]
-                if entries:
-                    chains.append((self._name(member), len(entries), chain.tip_of(entries, self._name)))
-            heads, tip = [chain.root([*chains, ("declarations", 0, chain.EMPTY_TIP)])], chain.EMPTY_TIP
-            for count, (after, words) in enumerate(self._store.declarations, start=1):
-                if after > known_at:
-                    break
-                tip = chain.extend(tip, chain.canonical(words))
-                if after < known_at:
-                    heads.clear()
-                heads.append(chain.root([*chains, ("declarations", count, tip)]))
-            return heads
+    def _heads(
+        self, store: Store, known_at: int, chains: Iterable[tuple[str, int, bytes]] | None = None
+    ) -> list[str]:
+        """Return the heads that the ledger had while `known_at` was the last sequence, in order.
+
+        Chains are made again from the entries, unless they are given.
+        """
+        chains = list(self._chains(store, known_at) if chains is None else chains)
+        heads, tip = [chain.root([*chains, ("declarations", 0, chain.EMPTY_TIP)])], chain.EMPTY_TIP
+        for count, (after, words) in enumerate(store.declarations, start=1):
+            if after > known_at:
+                break
+            tip = chain.extend(tip, chain.canonical(words))
+            if after < known_at:
+                heads.clear()
+            heads.append(chain.root([*chains, ("declarations", count, tip)]))
+        return heads
+
+    def _chains(self, store: Store, known_at: int) -> Iterator[tuple[str, int, bytes]]:
+        name = cache(partial(self._name, store))
+        for member in store.members():
+            entries = [e for e in store.entries(member) if e.sequence <= known_at]
+            if entries:
+                yield name(member), len(entries), chain.tip_of(entries, name)
 
     def audit(self, *, head: str | None = None, known_at: int | None = None) -> tuple[Finding, ...]:
         """Prove the books again from the entries; return findings, none when they are sound.
 
         `head`, kept from when `known_at` was the last sequence, also shows entries that were cut off.
         """
-        with self._open().reading():
-            findings = list(auditing.audit(self._store))
-            if head is not None:
-                at = self.settled if known_at is None else whole(known_at, "known_at", at_least=0)
-                if at > self.settled:
-                    findings.append(
-                        Finding("truncated", "", f"{at} entries were known, {self.settled} are there")
-                    )
-                elif head not in self._heads(at):
-                    findings.append(Finding("head", "", "the entries known then are not the ones here now"))
+        if head is not None:
+            text(head, "head")
+        settled = self.settled
+        at = settled if known_at is None else whole(known_at, "known_at", at_least=0)
+        with self._open().reading() as store:
+            findings = list(store.findings(cache(partial(self._name, store))))
+            if findings:  # Rows that are not what was written need not even make sense.
+                return tuple(findings)
+            findings += auditing.audit(store)
+            if head is not None and at > settled:
+                findings.append(Finding("truncated", "", f"{at} entries were known, {settled} are there"))
+            elif head is not None and head not in self._heads(store, at):
+                findings.append(Finding("head", "", "the entries known then are not the ones here now"))
             return tuple(findings)
 
     def doctor(self) -> tuple[Finding, ...]:
@@ -288,29 +337,33 @@ class Ledger:
         Refused while a hold is open. The balance stays in the nameless wallet and expires in its time; a
         retry of an old command is still recognised; the id used again opens a new wallet.
         """
-        wallet = self._open().wallet(identifier(member, "member"))
-        if wallet is None:
-            raise InvalidValue("no such member to erase")
-        holds = [hold.id for hold in wallet.holds if hold.is_live(wallet.latest)]
-        if holds:
-            raise AlreadyResolved(f"a hold is open: {holds[0]!r}; capture or release it first", hold=holds[0])
-        erased = chain.commitment(self._salt, member, len(self._generations(member)))
-        self._store.rename(member, erased, ("erased", erased))
-        return erased
+        identifier(member, "member")
 
-    def _generations(self, member: str) -> list[str]:
+        def erased_name(store: Store) -> str:
+            wallet = store.wallet(member)
+            if wallet is None or member.startswith(chain.ERASED):
+                raise InvalidValue("no such member to erase")
+            holds = [hold.id for hold in wallet.holds if hold.is_live(wallet.latest)]
+            if holds:
+                message = f"a hold is open: {holds[0]!r}; capture or release it first"
+                raise AlreadyResolved(message, hold=holds[0])
+            return self._name(store, member)
+
+        return self._open().rename(member, erased_name)  # type: ignore[no-any-return]
+
+    def _generations(self, store: Store, member: str) -> list[str]:
         """Return the names under which erased wallets of this id stand."""
         names: list[str] = []
         while True:
             name = chain.commitment(self._salt, member, len(names))
-            if self._store.wallet(name) is None:
+            if store.wallet(name) is None:
                 return names
             names.append(name)
 
-    def _name(self, member: str) -> str:
+    def _name(self, store: Store, member: str) -> str:
         if member.startswith(chain.ERASED):
             return member
-        return chain.commitment(self._salt, member, len(self._generations(member)))
+        return chain.commitment(self._salt, member, len(self._generations(store, member)))
 
     def _check_settled(self, known_at: int | None) -> None:
         if known_at is not None and whole(known_at, "known_at", at_least=0) > self.settled:

@@ -51,8 +51,6 @@ _HANDLERS: dict[type[Command], Callable[[Books, Any], Receipt]] = {
     Note: _post_note,
     Expire: post_expire,
 }
-#: Commands whose currency is that of what they refer to.
-_FOLLOW_TARGET = (Reverse, Capture, Release, Expire)
 
 
 def post(books: Books, command: object, generations: Callable[[str], list[str]]) -> Receipt:
@@ -70,8 +68,8 @@ def post(books: Books, command: object, generations: Callable[[str], list[str]])
     replayed = _replay(books, command, generations)
     if replayed is not None:
         return replayed
-    if not isinstance(command, _FOLLOW_TARGET):
-        check_currency(books, command.currency)
+    # Reverse, Capture, Release and Expire work in the currency of what they refer to; a typo is one still.
+    check_currency(books, command.currency)
     for fund in getattr(command, "funds", None) or ():
         known_fund(books, fund)
     return handler(books, command)

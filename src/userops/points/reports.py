@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from userops.core.calendar import from_micros, micros
+from userops.core.commands import Extend
 from userops.points.history import EXPIRED, History, wallet_account
 from userops.points.values import Balance, Entry, Explanation, FundingRow, Line, Lot, LotState, Statement
 from userops.points.wallet import spending_order
@@ -53,45 +54,63 @@ def statement(
 ) -> Statement:
     """Return what happened to a member's points in `[start, end)`, expiries included, written or not.
 
-    One sweep over the instants at which something can change; an entry's line is what it moved in or out of
-    the member's lots, and whatever else became less has expired.
+    An entry's line is what it moved in or out of the member's lots; whatever else changed between two
+    instants at which something can change has expired (or came back, where an expiry was moved since).
     """
-    known = sorted(
-        (e for e in entries if known_at is None or e.sequence <= known_at), key=lambda e: (e.at, e.sequence)
-    )
+    known = [entry for entry in entries if known_at is None or entry.sequence <= known_at]
     whole = History.of(member, known)
-    instants = {start, *(micros(entry.at) for entry in known)}
-    instants.update(lot.expires_at for lot in whole.lots.values() if lot.expires_at is not None)
-    instants.update(hold.expires_at for hold in whole.holds.values() if hold.expires_at is not None)
-    history, lines, place = History(member), [], 0
-    while place < len(known) and micros(known[place].at) < start:
-        history.add(known[place])
-        place += 1
-    total = opening = _total(history, currency, start - 1)
-    for at in sorted(at for at in instants if start <= at < end):
-        moved = 0
-        while place < len(known) and micros(known[place].at) == at:
-            entry = known[place]
-            history.add(entry)
-            place += 1
-            points = _moved(history, entry, currency)
-            moved += points
-            if points:
-                lines.append(Line(from_micros(at), entry.kind, points, entry.id, entry.command.reason))
-        after = _total(history, currency, at)
-        if after - total != moved:
-            lines.append(Line(from_micros(at), "expire", after - total - moved))
+    lines_at: dict[int, list[Line]] = {start: []}
+    for entry in sorted(known, key=lambda e: (e.at, e.sequence)):
+        points = _moved(whole, entry, currency)
+        lines = lines_at.setdefault(micros(entry.at), [])
+        if points:
+            lines.append(Line(entry.at, entry.kind, points, entry.id, entry.command.reason))
+    for expires_at in _expiries(whole, known):
+        lines_at.setdefault(expires_at, [])
+    instants = sorted(at for at in lines_at if start <= at < end)
+    opening, *totals = _totals(member, known, [start - 1, *instants], currency)
+    total, shown = opening, []
+    for at, after in zip(instants, totals, strict=True):
+        shown += lines_at[at]
+        gone = after - total - sum(line.points for line in lines_at[at])
+        if gone:
+            shown.append(Line(from_micros(at), "expire", gone))
         total = after
-    return Statement(member, currency, opening, tuple(lines), total)
+    return Statement(member, currency, opening, tuple(shown), total)
 
 
-def _moved(history: History, entry: Entry, currency: str) -> int:
-    accounts = (wallet_account(history.member), EXPIRED)
+def _expiries(whole: History, known: list[Entry]) -> Iterator[int]:
+    """Yield every instant at which points can expire: of lots, as granted and as moved, and of holds."""
+    for entry in known:
+        yield from (lot.expires_at for lot in entry.created if lot.expires_at is not None)
+        if isinstance(entry.command, Extend):
+            yield micros(entry.command.expires_at)
+    yield from (hold.expires_at for hold in whole.holds.values() if hold.expires_at is not None)
+
+
+def _moved(whole: History, entry: Entry, currency: str) -> int:
+    accounts = (wallet_account(whole.member), EXPIRED)
     return sum(
         leg.points
         for leg in entry.legs
-        if leg.account in accounts and leg.lot in history.lots and leg.currency == currency
+        if leg.account in accounts and leg.lot in whole.lots and leg.currency == currency
     )
+
+
+def _totals(member: str, known: list[Entry], instants: list[int], currency: str) -> Iterator[int]:
+    """Yield the points at each of ascending instants, in one sweep where the order of recording allows it."""
+    by_time = sorted(known, key=lambda e: (e.at, e.sequence))
+    # Which lots an Extend moves follows from the order of recording: out of order, each instant is read anew.
+    if by_time != known and any(isinstance(entry.command, Extend) for entry in known):
+        for at in instants:
+            yield _total(History.of(member, known, as_of=at), currency, at)
+        return
+    history, place = History(member), 0
+    for at in instants:
+        while place < len(by_time) and micros(by_time[place].at) <= at:
+            history.add(by_time[place])
+            place += 1
+        yield _total(history, currency, at)
 
 
 def _total(history: History, currency: str, at: int) -> int:

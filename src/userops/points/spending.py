@@ -35,9 +35,9 @@ def post_hold(books: Books, command: Hold) -> Receipt:
     """Reserve available points in the order in which a spend would take them."""
     check_spendable(books, command.currency)
     draft = Draft(books, command, command.member, command.currency)
-    draft.allocations.extend(
-        (lot.id, points) for lot, points in draft.choose(command.points, draft.spendable())
-    )
+    for lot, points in draft.choose(command.points, draft.spendable()):
+        draft.allocations.append((lot.id, points))
+        draft.take_back(lot.id, points)
     hold = HoldState(
         id=command.id,
         member=command.member,
@@ -81,48 +81,56 @@ def post_capture(books: Books, command: Capture) -> Receipt:
             held=hold.points,
         )
     draft = Draft(books, command, hold.member, hold.currency)
-    _check_still_reserved(draft, hold)
-    left = points
-    for lot_id, reserved in hold.allocations:
-        taken = min(left, reserved)
-        left -= taken
-        if taken:
-            draft.take(draft.lot(lot_id), taken)
-            draft.allocations.append((lot_id, taken))
-        _free(draft, lot_id, reserved - taken)
-    draft.leg(f"sink:{command.sink}", points)
+    taken = _first(points, hold)
+    _check_still_there(draft, hold, taken)
     _resolve(draft, hold)
+    for (lot_id, reserved), part in zip(hold.allocations, taken, strict=True):
+        if part:
+            draft.take(draft.lot(lot_id), part)
+            draft.allocations.append((lot_id, part))
+        _free(draft, lot_id, reserved - part)
+    draft.leg(f"sink:{command.sink}", points)
     return draft.commit()
 
 
-def _check_still_reserved(draft: Draft, hold: HoldState) -> None:
+def _first(points: int, hold: HoldState) -> list[int]:
+    """Return what of each of a hold's allocations is among its first `points`."""
+    taken = []
+    for _, reserved in hold.allocations:
+        taken.append(min(points, reserved))
+        points -= taken[-1]
+    return taken
+
+
+def _check_still_there(draft: Draft, hold: HoldState, taken: list[int]) -> None:
     """Refuse a back-dated capture of a hold that has lapsed since, when its points are gone by now."""
-    wallet = draft.wallet()
-    if hold.is_live(max(draft.at, wallet.latest)):
+    if hold.is_live(max(draft.at, draft.wallet().latest)):
         return
     history = draft.books.history(hold.member)
     history.holds.pop(hold.id, None)
-    for lot_id, reserved in hold.allocations:
-        free = history.free_since(history.lots[lot_id], draft.at)
-        if free < reserved:
-            raise draft.insufficient(hold.points, free)
+    there = sum(
+        min(part, history.free_since(history.lots[lot_id], draft.at))
+        for (lot_id, _), part in zip(hold.allocations, taken, strict=True)
+    )
+    if there < sum(taken):
+        raise draft.insufficient(sum(taken), there)
 
 
 def _free(draft: Draft, lot_id: str, points: int) -> None:
     """Let points of a hold go; those whose lot has expired meanwhile expire at once."""
     lot = draft.lot(lot_id)
-    if points and not lot.is_alive(draft.at) and lot.left - lot.written >= points:
-        draft.write_expired(lot_id, points)
+    if points and not lot.is_alive(draft.at):
+        draft.write_expired(lot_id, points, draft.loose(lot, points))
 
 
 def post_release(books: Books, command: Release) -> Receipt:
     """Give a hold's points back to their lots."""
     hold = _live_hold(books, command.hold, micros(command.at))
     draft = Draft(books, command, hold.member, hold.currency)
+    _resolve(draft, hold)
     for lot_id, points in hold.allocations:
         draft.allocations.append((lot_id, points))
         _free(draft, lot_id, points)
-    _resolve(draft, hold)
     return draft.commit()
 
 

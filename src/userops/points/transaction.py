@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from attrs import field, frozen
 
+from userops.core.amounts import whole
 from userops.core.calendar import instant, micros
 from userops.core.commands import Command
-from userops.errors import NotPosted, Rejected
+from userops.core.ids import MAX_TEXT_BYTES, identifier
+from userops.errors import InvalidValue, NotPosted, Rejected
 from userops.points import reports
-from userops.points.books import Books
+from userops.points.books import Books, Store
 from userops.points.history import History
+from userops.points.issuing import check_currency
 from userops.points.posting import post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
@@ -58,11 +61,13 @@ class Posting:
 
     def balance(self, member: str, as_of: datetime, *, currency: str = "points") -> Balance:
         """Return a member's points at an instant."""
-        return balance(self._books, member, currency, micros(as_of, "as_of"), None)
+        check_currency(self._books, identifier(currency, "currency"))
+        return balance(self._books, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
 
     def lots(self, member: str, as_of: datetime, *, currency: str = "points") -> tuple[Lot, ...]:
         """Return a member's lots at an instant."""
-        return lots(self._books, member, currency, micros(as_of, "as_of"), None)
+        check_currency(self._books, identifier(currency, "currency"))
+        return lots(self._books, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
 
     def entries(
         self,
@@ -79,11 +84,38 @@ class Posting:
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""
-        return self._books.counter(name)
+        return self._books.counter(_counter_name(name))
 
     def count(self, name: str, delta: int, at_most: int | None = None) -> None:
         """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
-        self._books.count(name, delta, at_most)
+        limit = None if at_most is None else whole(at_most, "at_most")
+        self._books.count(_counter_name(name), whole(delta, "delta"), limit)
+
+
+def declared(store: Store, currency: str) -> Books:
+    """Return a store's books for reading in a currency, refusing one that was never declared."""
+    books = Books(store)
+    check_currency(books, identifier(currency, "currency"))
+    return books
+
+
+def check_ids(**given: str | None) -> None:
+    """Refuse what can be no id; what is left out may be None."""
+    for name, value in given.items():
+        if value is not None:
+            identifier(value, name)
+
+
+def listed_members(members: Iterable[str]) -> set[str]:
+    """Return the ids of a list; one text, whose letters would be taken for ids, is refused."""
+    if isinstance(members, Iterable) and not isinstance(members, str | bytes):
+        return {identifier(member, "member") for member in members}
+    raise InvalidValue(f"members must be a list of ids, not {type(members).__name__}")
+
+
+def _counter_name(value: str) -> str:
+    """Check a counter's name, which may hold a whole reference beside other words."""
+    return identifier(value, "name", most=MAX_TEXT_BYTES)
 
 
 def balance(books: Books, member: str, currency: str, at: int, known_at: int | None) -> Balance:
@@ -133,6 +165,7 @@ class RefusedBatch(Exception):
 def post_together(posting: Posting, commands: Sequence[Command]) -> list[Receipt | Rejected]:
     """Post a batch; when one command is refused, undo all and say of each what became of it."""
     outcomes = [outcome(posting.post, command) for command in commands]
+    fresh = {one.id for one in outcomes if isinstance(one, Receipt) and not one.replayed}
     refused = next((one for one in outcomes if isinstance(one, Rejected)), None)
     if refused is None:
         return outcomes
@@ -141,7 +174,7 @@ def post_together(posting: Posting, commands: Sequence[Command]) -> list[Receipt
     )
     innocent = NotPosted(f"another command of the batch was refused: {because!r}", because=because)
     raise RefusedBatch(
-        [one if isinstance(one, Rejected) or (one.replayed) else innocent for one in outcomes]
+        [one if isinstance(one, Rejected) or one.id not in fresh else innocent for one in outcomes]
     ) from None
 
 

@@ -144,13 +144,16 @@ def post_write_off(books: Books, command: WriteOff) -> Receipt:
     """Give up what a member owes, oldest debt first."""
     draft = Draft(books, command, command.member, command.currency)
     wallet = draft.wallet()
-    owed = wallet.debt(command.currency)
+    owed = sum(
+        debt.points for debt in wallet.debts if debt.currency == command.currency and debt.at <= draft.at
+    )
     points = owed if command.points is None else command.points
     if points < 1 or points > owed:
         raise over_reversed(f"debt of {command.member}", command.points or 0, owed)
     left, kept = points, []
     for debt in wallet.debts:
-        part = min(left, debt.points) if debt.currency == command.currency else 0
+        is_due = debt.currency == command.currency and debt.at <= draft.at
+        part = min(left, debt.points) if is_due else 0
         left -= part
         if part:
             draft.debts.append((debt.entry, debt.fund, -part))

@@ -8,12 +8,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from userops.points.values import Allocations, LotState
 
 #: Later than every instant: the sort key of lots that never expire.
 NEVER = 2**63
+#: More changed lots than this are sorted in at once.
+_FEW = 8
 
 
 @frozen
@@ -56,14 +58,16 @@ def spending_order(lot: LotState) -> tuple[int, int, tuple[int, int]]:
 def _placed(lots: tuple[LotState, ...], lot: LotState) -> tuple[LotState, ...]:
     """Return open lots with one lot in its place, or gone when nothing of it is open."""
     place = bisect_left(lots, spending_order(lot), key=spending_order)
-    if place < len(lots) and lots[place].id == lot.id:
-        kept = (lots[:place], lots[place + 1 :])
-    else:
-        # New, or its expiry has moved: then it stood elsewhere.
-        others = tuple(one for one in lots if one.id != lot.id)
-        place = bisect_left(others, spending_order(lot), key=spending_order)
-        kept = (others[:place], others[place:])
-    return (*kept[0], lot, *kept[1]) if lot.left > lot.written else kept[0] + kept[1]
+    after = place + 1 if place < len(lots) and lots[place].id == lot.id else place
+    if lot.left > lot.written:
+        return (*lots[:place], lot, *lots[after:])
+    return lots[:place] + lots[after:] if after > place else lots
+
+
+def _sorted(lots: tuple[LotState, ...], changed: Iterable[LotState]) -> tuple[LotState, ...]:
+    """Return open lots with many changed, wherever they stood before."""
+    by_id = {lot.id: lot for lot in (*lots, *changed)}
+    return tuple(sorted((lot for lot in by_id.values() if lot.left > lot.written), key=spending_order))
 
 
 @frozen
@@ -105,12 +109,24 @@ class Wallet:
             if points > 0:
                 yield lot, points
 
-    def with_lots(self, changed: Iterable[LotState]) -> Wallet:
-        """Return the wallet with lots changed, added, or gone when nothing of them is open."""
-        lots = dict(self.lots)
+    def with_lots(self, changed: Iterable[LotState], *, is_moved: bool = False) -> Wallet:
+        """Return the wallet with lots changed, added, or gone when nothing of them is open.
+
+        `is_moved` says that expiries may have changed, so that a lot need not stand where it did.
+        """
+        by_currency: dict[str, list[LotState]] = {}
         for lot in changed:
-            lots[lot.currency] = _placed(lots.get(lot.currency, ()), lot)
-        return evolve(self, lots=lots)
+            by_currency.setdefault(lot.currency, []).append(lot)
+        lots = dict(self.lots)
+        for currency, some in by_currency.items():
+            known = lots.get(currency, ())
+            if is_moved or len(some) > _FEW:
+                known = _sorted(known, some)
+            else:
+                for lot in some:
+                    known = _placed(known, lot)
+            lots[currency] = known
+        return Wallet(self.member, lots, self.holds, self.debts, self.latest, self.length)
 
     def debt(self, currency: str) -> int:
         """Return the points owed in a currency."""

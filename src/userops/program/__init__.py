@@ -7,6 +7,7 @@ from userops.program.decision import Decision, Outcome, Status
 from userops.program.history import read_events
 from userops.program.offers import CostDistribution, Pair, Parity, benefit_cost
 from userops.program.program import Program
+from userops.program.replaying import Replay
 from userops.program.state import State
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Pair",
     "Parity",
     "Program",
+    "Replay",
     "State",
     "Status",
     "WhatIf",

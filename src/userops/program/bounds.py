@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from userops.points import Fund
 from userops.program.rules import EarnRule
+from userops.referrals import Scheme
 
 
 def periods_touched(per: str, years: int) -> int:
@@ -40,10 +41,21 @@ def why_unbounded(rule: EarnRule, fund: Fund) -> str:
 
 
 def worst_case(
-    rules: Iterable[EarnRule], funds: Mapping[str, Fund], *, members: int, events: int, years: int
+    rules: Iterable[EarnRule],
+    scheme: Scheme | None,
+    funds: Mapping[str, Fund],
+    *,
+    members: int,
+    events: int,
+    years: int,
 ) -> dict[str, int | None]:
-    """Return the most points each fund can issue, or None where an accepted rule has no bound."""
+    """Return the most points each fund can issue, or None where an accepted rule has no bound.
+
+    A referral scheme pays at most the whole pot of its dearest milestone for each event.
+    """
     totals: dict[str, int | None] = {}
+    if scheme is not None:
+        totals[scheme.fund] = events * max(scheme.milestones.values(), default=0)
     for rule in rules:
         most = _of_rule(rule, members=members, events=events, years=years)
         so_far = totals.get(rule.fund, 0)

@@ -32,10 +32,10 @@ _FIELD_WORDS = {
 def diff(before: Rulebook, after: Rulebook) -> tuple[str, ...]:
     """Return the differences as sentences, in reading order; none when the rules are the same."""
     lines: list[str] = []
-    for name in ("name", "timezone", "value_currency", "ladder"):
+    for name in ("name", "timezone", "value_currency", "ladder", "binding", "scheme"):
         was, is_ = getattr(before, name), getattr(after, name)
         if was != is_:
-            shown = "" if name == "ladder" else f": {is_}, was {was}"
+            shown = "" if name in ("ladder", "binding", "scheme") else f": {is_}, was {was}"
             lines.append(f"The program's {name.replace('_', ' ')} changes{shown}.")
     lines += _by_name("Currency", before.currencies, after.currencies)
     lines += _by_name("Fund", before.funds, after.funds)

@@ -127,9 +127,8 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
         commands = _earn_commands(deciding, rule, given) if given else ()
     except (InvalidValue, IncomparableError) as fault:
         return Outcome(rule=rule.name, status=Status.REFUSED, why=str(fault), error=fault)
-    for limit in rule.limits:
-        if given:
-            deciding.tally.add(limit, event.at, deciding.reference, given)
+    if given:
+        deciding.tally.add(rule.limits, event.at, deciding.reference, given)
     status = Status.CAPPED if cap else Status.FIRED
     return Outcome(rule=rule.name, status=status, asked=asked, given=given, cap=cap, commands=commands)
 

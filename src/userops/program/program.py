@@ -17,9 +17,10 @@ from userops.core.events import Event, Record
 from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import comparison, offers, reading, running
+from userops.program import comparison, offers, reading, replaying, running
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
+from userops.program.milestones import conversions_of
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     Choice,
@@ -29,6 +30,7 @@ from userops.program.rules import (
     check_versions,
 )
 from userops.program.state import State
+from userops.referrals import Binding, Credits, ReferralGraph, Scheme, read_referral
 from userops.tiers import Ladder, read_ladder
 
 SCHEMA = 1
@@ -122,6 +124,21 @@ class Program(Rulebook):
                 progress(len(decisions), len(ordered))
         return decisions
 
+    def replay(
+        self,
+        events: Any,
+        members: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        order: str = "time",
+    ) -> replaying.Replay:
+        """Return the books of a whole history: the same balances, lots and allocations as `run`, read alike.
+
+        `events` are `Event`s, columns (`id`, `kind`, `member`, `at`, `reference`, `amount`, any other is data),
+        a data frame, or the path of a CSV or Parquet file. They take effect by (`at`, place in the list);
+        order="recorded" keeps the list's order, and so reproduces a ledger that events reached late.
+        """
+        return replaying.replay(self, events, members, order)
+
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.
 
@@ -129,6 +146,7 @@ class Program(Rulebook):
         """
         return worst_case(
             self.earn,
+            self.scheme,
             self.funds,
             members=whole(members, "members", at_least=0),
             events=whole(events, "events", at_least=0),
@@ -157,6 +175,18 @@ class Program(Rulebook):
         self.run(listed, before, members)
         other.run(listed, after, members)
         return comparison.what_if(before, after, members or {}, conditions or {}, currency)
+
+    def referral_credits(self, graph: ReferralGraph, events: Iterable[Event]) -> Credits:
+        """Return who is credited for the milestones that invitees reach in these events, by `[referral]`.
+
+        A `<kind>.cancelled` of the same member and reference cancels what its milestone had earned. Posting
+        `credits.commands()` pays each once, however often the events are read again.
+        """
+        if self.scheme is None:
+            raise InvalidValue("the program has no [referral]")
+        return self.scheme.credit(
+            graph, conversions_of(self.scheme, sorted(_events(events), key=lambda e: e.at))
+        )
 
     def parity(
         self,
@@ -190,6 +220,8 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     shared = reading.read_shared_caps(root)
     groups = reading.read_groups(root)
     earn = _read_earn(root, shared, funds, currencies, groups)
+    # Without [groups], a group is what its name says: exclusive, and the best pays.
+    groups = {**{rule.group: Choice.BEST for rule in earn if rule.group}, **groups}
     for rule in earn:
         if rule.fund not in funds and rule.fund == rule.currency:
             funds[rule.fund] = Fund(rule.fund, timezone=timezone)
@@ -199,6 +231,7 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
     sinks, counters = reading.read_sinks(root, funds), reading.read_counters(root)
     _check_names(root, earn, redeem)
     ladder, value_currency = _read_tiers(root, timezone, currencies, earn)
+    binding, scheme = _read_referral(root, timezone, currencies, funds)
     benefits = reading.read_benefits(root)
     return Program(
         name=name,
@@ -213,6 +246,8 @@ def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
         benefits=benefits,
         ladder=ladder,
         value_currency=value_currency,
+        binding=binding,
+        scheme=scheme,
         table=Record(table),
     )
 
@@ -236,6 +271,25 @@ def _read_tiers(
                 f"rule {rule.name!r} multiplies for {tier!r}, which is no tier{did_you_mean(tier, names)}",
             )
     return ladder, currency
+
+
+def _read_referral(
+    root: Section, timezone: str, currencies: Mapping[str, Currency], funds: Mapping[str, Fund]
+) -> tuple[Binding | None, Scheme | None]:
+    """Read `[referral]`; a fund without a budget needs a cap on referrers, or nothing bounds what is paid."""
+    section = root.section("referral")
+    found = (
+        None
+        if section is None
+        else read_referral(section, timezone=timezone, funds=funds, currencies=currencies)
+    )
+    if section is None or found is None:
+        return None, None
+    scheme = found[1]
+    fund = funds.get(scheme.fund)
+    if fund is not None and fund.budget is None and not scheme.caps:
+        section.fault(None, "nothing bounds what is paid: give the fund a budget, or the scheme caps")
+    return found
 
 
 def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
@@ -265,8 +319,8 @@ def _read_earn(
         rule = reading.read_earn_rule(section, shared, funds, currencies)
         if rule is None:
             continue
-        if rule.group and rule.group not in groups:
-            section.fault("group", f"{rule.group!r} is not in [groups]")
+        if rule.group and "groups" in root and rule.group not in groups:
+            section.fault("group", f"{rule.group!r} is not in [groups]{did_you_mean(rule.group, groups)}")
         fund = funds.get(rule.fund) or Fund(rule.fund)
         why = why_unbounded(rule, fund)
         if why:

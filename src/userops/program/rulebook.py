@@ -14,6 +14,7 @@ from userops.core.commands import Clawback
 from userops.core.ids import derived_id
 from userops.points import Currency, Fund
 from userops.program.rules import BenefitOffer, Choice, Counter, EarnRule, Limit, RedeemRule, Sink
+from userops.referrals import Binding, Scheme
 from userops.tiers import Crossing, Ladder
 
 
@@ -34,6 +35,9 @@ class Rulebook:
     #: The tiers' ladder, and the currency whose entries it counts.
     ladder: Ladder | None = None
     value_currency: str | None = None
+    #: How invitees are bound to referrers, and who is credited for what.
+    binding: Binding | None = None
+    scheme: Scheme | None = None
     #: The table it was read from.
     table: Mapping[str, Any] = field(factory=dict, hash=False, repr=False, eq=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -168,27 +168,35 @@ def _count_for_program(
     }
     for command in posted:
         if isinstance(command, Earn):
-            for limit, bucket in _program_buckets(program, command.rule, command.at, command.reference):
-                posting.count(_counter(program, bucket, "times"), 1, limit.cap.times)
-                posting.count(_counter(program, bucket, "points"), command.points, limit.cap.points)
+            found = _program_buckets(program, command.rule, command.at, command.reference)
+            for bucket, limits in found.items():
+                posting.count(_counter(program, bucket, "times"), 1, _least(limits, "times"))
+                posting.count(_counter(program, bucket, "points"), command.points, _least(limits, "points"))
         elif isinstance(command, Reverse):
             one = next((one for one in state.given if one.entry == command.entry), None)
             if one is None or one.is_spend:
                 continue
             points = taken[command.id]
-            for _, bucket in _program_buckets(program, one.rule, one.at, one.reference):
+            for bucket in _program_buckets(program, one.rule, one.at, one.reference):
                 posting.count(_counter(program, bucket, "points"), -points)
                 if points and points == one.left:
                     posting.count(_counter(program, bucket, "times"), -1)
 
 
-def _program_buckets(
-    program: Rulebook, rule: str, at: datetime, reference: str
-) -> Iterator[tuple[Limit, Bucket]]:
-    """Yield the program-wide limits of a rule's version in force, and what each counts together."""
+def _program_buckets(program: Rulebook, rule: str, at: datetime, reference: str) -> dict[Bucket, list[Limit]]:
+    """Return what a grant of a rule's version in force counts in, once each, and the limits that read it."""
     day = local_day(at, program.tz)
+    found: dict[Bucket, list[Limit]] = {}
     for version in program.earn:
         if version.name == rule and version.is_in_force(day):
             for limit in version.limits:
                 if limit.cap.scope == "program":
-                    yield limit, bucket_of(limit.name, limit.cap, at, reference, program.tz)
+                    bucket = bucket_of(limit.name, limit.cap, at, reference, program.tz)
+                    found.setdefault(bucket, []).append(limit)
+    return found
+
+
+def _least(limits: list[Limit], what: str) -> int | None:
+    """Return what a counter may reach at most: limits that bind only sometimes do not say."""
+    bounds = [getattr(limit.cap, what) for limit in limits if not limit.is_conditional]
+    return min((bound for bound in bounds if bound is not None), default=None)

@@ -96,11 +96,11 @@ class Tally:
                 points += one.left
         return times, points
 
-    def add(self, limit: Limit, at: datetime, reference: str, points: int) -> None:
-        """Count a grant of this decision against a limit."""
-        bucket = bucket_of(limit.name, limit.cap, at, reference, self.tz)
-        times, so_far = self.added.get(bucket, (0, 0))
-        self.added[bucket] = (times + 1, so_far + points)
+    def add(self, limits: Iterable[Limit], at: datetime, reference: str, points: int) -> None:
+        """Count a grant of this decision under its limits: once in each bucket, however many limits read it."""
+        for bucket in {bucket_of(limit.name, limit.cap, at, reference, self.tz) for limit in limits}:
+            times, so_far = self.added.get(bucket, (0, 0))
+            self.added[bucket] = (times + 1, so_far + points)
 
 
 def bucket_of(name: str, cap: Cap, at: datetime, reference: str, tz: tzinfo) -> Bucket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import micros
 from userops.errors import InvalidValue
-from userops.tiers.history import Grant, History, Person, read_grants
+from userops.tiers.history import Grant, History, Person, read_event, read_grants
+from userops.tiers.memory import Memory
 from userops.tiers.overlay import effective
 from userops.tiers.rules import Rules
 from userops.tiers.standing import Standing, Timeline, change_of, standing_of
@@ -36,6 +38,14 @@ class Ladder(Rules):
     'member'
     """
 
+    @cached_property
+    def _memory(self) -> Memory:
+        return Memory()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is only remembered behind."""
+        return {name: value for name, value in self.__dict__.items() if name in attrs.fields_dict(type(self))}
+
     def standing(
         self,
         history: Iterable[Any],
@@ -50,7 +60,10 @@ class Ladder(Rules):
         `record` is what `requires` reads (and `joined_at`, `paused`); with `known_at`, as was known then.
         """
         until, given = micros(as_of, "as_of"), read_grants(grants)
-        walk, base = self._walk(history, record, known_at, until)
+        if known_at is None:
+            walk, base = self._memory.walk(self, Person.of(record), tuple(history), until)
+        else:
+            walk, base = self._walk(history, record, known_at, until)
         return standing_of(self, walk, base, given, until)
 
     def standing_before(
@@ -72,8 +85,17 @@ class Ladder(Rules):
         >>> ladder.standing_before([(start, 10)], review).tier, ladder.standing([(start, 10)], review).tier
         ('gold', None)
         """
-        until, given = micros(at), read_grants(grants)
-        walk, base = self._walk(history, record, None, until, reviewed=until - 1)
+        until, given, items = micros(at), read_grants(grants), tuple(history)
+        ats = [read_event(item, self.metric)[0] for item in items]
+        here = ats.index(until) if until in ats else len(ats)
+        has_past = min(ats[:here], default=until) < until
+        if has_past and all(then == until for then in ats[here:]):
+            walk, base = self._memory.walk(self, Person.of(record), items[:here], until - 1)
+            walk = walk.copy()
+            together = History.of(items[here:], metric=self.metric)
+            walk.take(until, [(metric, value) for _, metric, value in together.events])
+        else:
+            walk, base = self._walk(items, record, None, until, reviewed=until - 1)
         return standing_of(self, walk, base, given, until)
 
     def timeline(

@@ -8,6 +8,7 @@ becomes what it would have been.
 from __future__ import annotations
 
 import bisect
+import copy
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from math import fsum
@@ -64,6 +65,8 @@ class Walk:
         self.start = first if person.joined is None else person.joined
         self.steps: list[Step] = []
         self.now = -FOREVER
+        #: The last instant at which something fell due.
+        self.last_due = -FOREVER
         self._ats: list[int] = []
         self._metrics: list[str] = []
         self._values: list[int] = []
@@ -82,6 +85,19 @@ class Walk:
             self.take(at, [(metric, value) for _, metric, value in group])
         self.advance(until if reviewed is None else reviewed)
         return self
+
+    def copy(self) -> Walk:
+        """Return a walk that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin.detach()
+        return twin
+
+    def detach(self) -> None:
+        """Share nothing that changes with the walk this was copied from."""
+        self.steps = list(self.steps)
+        self._ats, self._metrics = list(self._ats), list(self._metrics)
+        self._values, self._before = list(self._values), list(self._before)
+        self._counted = {name: list(sums) for name, sums in self._counted.items()}
 
     # --- value ---------------------------------------------------------------------------------------------
 
@@ -190,7 +206,7 @@ class Walk:
             due = min(deduction, review, self.state.grace_until)
             if due > until or due == FOREVER:
                 break
-            self.now = due
+            self.now = self.last_due = due
             if due == deduction:
                 self._deduct(due)
             elif due == review:
@@ -348,13 +364,12 @@ class Walk:
 
     def totals_at_review(self, at: int) -> dict[str, int]:
         """Return what will still count at a coming review or end of grace, if nothing more happens."""
-        rules, before = self.rules, self.state
-        while self._deduction_at() <= at:
-            self._deduct(self._deduction_at())
+        rules, walk = self.rules, self
+        while walk._deduction_at() <= at:
+            walk = walk.copy() if walk is self else walk
+            walk._deduct(walk._deduction_at())  # noqa: SLF001
         after = rules.window.after_review(at, rules.tz, self.start) if rules.keep is not None else None
-        found = self.totals(at, after)
-        self.state = before
-        return found
+        return walk.totals(at, after)
 
     def _note(self, at: int, was: int, to: int, why: Why) -> None:
         if not self._is_silent:

@@ -318,6 +318,13 @@ def test_values_are_frozen_hashable_and_pickle():
     assert sum([result, result]).n == 4
 
 
+def test_the_representation_makes_the_same_value():
+    for result in (make((1, 2, 3)), nps([9, None], invalid="exclude")):
+        assert eval(repr(result)) == result
+    assert repr(make((1, 2, 3))) == "NPS(detractors=1, passives=2, promoters=3)"
+    assert "1 to 5" in repr(NPS.empty(scale=Scale.FIVE_POINT))
+
+
 def test_printing():
     text = str(nps([10, 9, 8, 3, None], invalid="exclude"))
     assert "+25.0" in text

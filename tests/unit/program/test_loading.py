@@ -59,7 +59,12 @@ def test_the_good_one_loads():
         ("points = 10", "points = 10\nfrom = 2027-02-01\nuntil = 2027-01-01", "earn[0].until", "after from"),
         ("points = 10", "points = 10\nexpires = { months = 1, days = 1 }", "earn[0].expires", "exactly one"),
         ("points = 10", "points = 10\nexpires = { calendar = '13-01' }", "earn[0].expires", "month and day"),
-        ("points = 10", "points = 10\ngroup = 'g'", "earn[0].group", "not in [groups]"),
+        (
+            "cap = [{ times = 1 }]",
+            "cap = [{ times = 1 }]\ngroup = 'g'\n[groups]\nother = 'all'",
+            "earn[0].group",
+            "not in [groups]",
+        ),
         ("points = 10", "points = 10\nclawback = 'maybe'", "earn[0].clawback", "known"),
         ('unit_cost = "0.10"', "unit_cost = inf", "funds.f.unit_cost", "finite"),
         ('unit_cost = "0.10"', "unit_cost = 1e400000", "funds.f.unit_cost", "beyond"),
@@ -100,11 +105,11 @@ def test_all_faults_come_at_once():
     ],
 )
 def test_hostile_files_are_refused_soon(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(PlanError):
         Program.load(text)
     # A bound against quadratic readers, not a timing: honest ones take some 10 ms.
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_path_that_is_none(tmp_path):

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import attrs
 
 from userops.core.commands import Command
-from userops.points.books import Books, Changes, Period
-from userops.points.chain import named_command, named_entry
-from userops.points.values import Currency, Entry, Fund, LotState, Receipt
+from userops.errors import InvalidValue
+from userops.points.books import Books, Changes, Period, Store
+from userops.points.chain import counted_words, named_command, named_entry
+from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
 from userops.points.wallet import HoldState, Wallet
 
 T = TypeVar("T")
+_ABSENT = object()
 
 
 class MemoryStore:
     """Everything in dictionaries; nothing survives the process."""
+
+    is_gapless = True
 
     def __init__(self) -> None:
         """Begin empty."""
@@ -40,27 +44,35 @@ class MemoryStore:
         self._issued: dict[Period, int] = {}
         self._counters: dict[str, int] = {}
 
-    def transact(self, members: Iterable[str], work: Callable[[Books], T]) -> T:
+    def transact(
+        self, members: Iterable[str], work: Callable[[Books], T], commands: Sequence[object] = ()
+    ) -> T:
         """Run `work` on the books and keep what it changed, unless it raises."""
-        del members
+        del members, commands
         with self._lock:
             books = Books(self)
             result = work(books)
             self._commit(books.changes)
             return result
 
-    def reading(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def reading(self) -> Iterator[MemoryStore]:
         """Return a context in which several reads see one state."""
-        return self._lock
-
-    def declare(self, what: Currency | Fund, words: tuple[str, ...]) -> None:
-        """Keep a declaration."""
         with self._lock:
+            yield self
+
+    def declare(self, what: Currency | Fund, words: tuple[str, ...]) -> Currency | Fund:
+        """Keep a declaration, unless the name is taken; return what the name stands for."""
+        with self._lock:
+            declared = self.funds if isinstance(what, Fund) else self.currencies
+            if what.name in declared:
+                return declared[what.name]
             if isinstance(what, Fund):
                 self.funds = {**self.funds, what.name: what}
             else:
                 self.currencies = {**self.currencies, what.name: what}
             self.declarations.append((len(self._entries), words))
+            return what
 
     def wallet(self, member: str) -> Wallet | None:
         """Return a wallet."""
@@ -70,9 +82,20 @@ class MemoryStore:
         """Return a lot."""
         return self._lots.get(lot)
 
-    def wallet_lots(self, member: str) -> Iterator[LotState]:
+    def wallet_lots(self, member: str, alive_at: int | None = None) -> Iterator[LotState]:
         """Yield the lots of a wallet, closed ones too."""
-        return (self._lots[lot] for lot in self._lots_of.get(member, ()))
+        lots = (self._lots[lot] for lot in self._lots_of.get(member, ()))
+        return (lot for lot in lots if alive_at is None or lot.is_alive(alive_at))
+
+    def open_lots(self, member: str) -> Iterator[LotState]:
+        """Yield no more than a wallet's own lots: it holds all that are open."""
+        wallet = self._wallets.get(member)
+        return (lot for lots in wallet.lots.values() for lot in lots) if wallet else iter(())
+
+    def due_members(self, until: int) -> list[str]:
+        """Return all members; looking is as quick as asking."""
+        del until
+        return self.members()
 
     def hold(self, hold: str) -> HoldState | None:
         """Return a hold."""
@@ -102,6 +125,22 @@ class MemoryStore:
     def last_sequence(self) -> int:
         """Return the sequence of the entry recorded last."""
         return len(self._entries)
+
+    def settled(self) -> int:
+        """Return the last sequence: nothing is ever in flight beside it."""
+        return len(self._entries)
+
+    def next_sequence(self, recorded: int) -> int:
+        """Return the sequence after the last, and after those of the transaction."""
+        return len(self._entries) + recorded + 1
+
+    def tips(self, known_at: int) -> None:
+        """Keep no chains: they are made from the entries when a head is read."""
+
+    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
+        """Find nothing: there are no rows beside the books themselves."""
+        del name
+        return iter(())
 
     def members(self) -> list[str]:
         """Return the members with a wallet."""
@@ -137,8 +176,42 @@ class MemoryStore:
                 yield entry
 
     def _commit(self, changes: Changes) -> None:
-        """Keep the changes. Nothing here can fail half-way but for the process ending."""
-        for entry in changes.entries:
+        """Keep the changes; whatever interrupts it (Ctrl-C, memory running out), all of them or none."""
+        for name, limit in changes.counter_limits.items():
+            if self.counter(name) + changes.counters[name] > limit:
+                raise InvalidValue(f"the counter {name!r} would pass its limit of {limit:,}")
+        tables: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
+            (self._wallets, changes.wallets),
+            (self._lots, changes.lots),
+            (self._holds, changes.holds),
+            (self._sweeps, changes.sweeps),
+            (self._undone, changes.undone),
+            (self._issued, {key: self._issued.get(key, 0) + n for key, n in changes.issued.items()}),
+            (self._counters, {key: self._counters.get(key, 0) + n for key, n in changes.counters.items()}),
+        ]
+        tables = [(table, changed) for table, changed in tables if changed]
+        before = [{key: table.get(key, _ABSENT) for key in changed} for table, changed in tables]
+        length, declared = len(self._entries), len(self.declarations)
+        try:
+            self._append(changes.entries)
+            for table, changed in tables:
+                table.update(changed)
+            if changes.counters and not changes.entries:
+                # Counted beside every wallet, so it stands in the chain that belongs to none.
+                self.declarations.append((length, counted_words(changes.counters)))
+        except BaseException:
+            self._take_off(changes.entries, length)
+            del self.declarations[declared:]
+            for (table, _), values in zip(tables, before, strict=True):
+                for key, value in values.items():
+                    if value is _ABSENT:
+                        table.pop(key, None)
+                    else:
+                        table[key] = value
+            raise
+
+    def _append(self, entries: list[Entry]) -> None:
+        for entry in entries:
             place = len(self._entries)
             for key in _keys(entry):
                 self._index.setdefault(key, []).append(place)
@@ -146,48 +219,57 @@ class MemoryStore:
             self._entries.append(entry)
             for lot in entry.created:
                 self._lots_of.setdefault(lot.member, []).append(lot.id)
-        self._wallets.update(changes.wallets)
-        self._lots.update(changes.lots)
-        self._holds.update(changes.holds)
-        self._sweeps.update(changes.sweeps)
-        self._undone.update(changes.undone)
-        for period, points in changes.issued.items():
-            self._issued[period] = self._issued.get(period, 0) + points
-        for name, delta in changes.counters.items():
-            self._counters[name] = self._counters.get(name, 0) + delta
 
-    def rename(self, member: str, erased: str, words: tuple[str, ...]) -> None:
-        """Replace a member's id by its commitment, everywhere."""
+    def _take_off(self, entries: list[Entry], length: int) -> None:
+        """Undo an append that may have stopped anywhere."""
+        del self._entries[length:]
+        for entry in entries:
+            if self._place.get(entry.id, -1) >= length:
+                del self._place[entry.id]
+            for key in _keys(entry):
+                places = self._index.get(key, [])
+                while places and places[-1] >= length:
+                    places.pop()
+                if not places:
+                    self._index.pop(key, None)
+            for lot in entry.created:
+                mine = self._lots_of.get(lot.member, [])
+                if lot.id in mine:
+                    mine.remove(lot.id)
+                if not mine:
+                    self._lots_of.pop(lot.member, None)
 
+    def rename(self, member: str, erased_name: Callable[[Store], str]) -> str:
+        """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
+        with self._lock:
+            erased = erased_name(self)
+            self._rename(member, erased)
+            self.declarations.append((len(self._entries), ("erased", erased)))
+            return erased
+
+    def _rename(self, member: str, erased: str) -> None:
         def name(known: str) -> str:
             return erased if known == member else known
 
-        with self._lock:
-            places = self._index.get(("member", member), [])
-            renamed = {place: named_entry(self._entries[place], name) for place in places}
-            lots = {
-                lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())
-            }
-            wallet = self._wallets[member]
-            by_currency = {
-                currency: tuple(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
-            }
-            for key in [key for key in self._index if member in key[1:2] and key[0] != "event"]:
-                self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
-            for place, entry in renamed.items():
-                self._entries[place] = entry
-            self._lots.update(lots)
-            self._lots_of[erased] = self._lots_of.pop(member, [])
-            self._wallets[erased] = attrs.evolve(wallet, member=erased, lots=by_currency)
-            del self._wallets[member]
-            self._holds = {
-                id_: attrs.evolve(hold, member=name(hold.member)) for id_, hold in self._holds.items()
-            }
-            self._sweeps = {
-                id_: (named_command(command, name), receipt)
-                for id_, (command, receipt) in self._sweeps.items()
-            }
-            self.declarations.append((len(self._entries), words))
+        places = self._index.get(("member", member), [])
+        renamed = {place: named_entry(self._entries[place], name) for place in places}
+        lots = {lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())}
+        wallet = self._wallets[member]
+        by_currency = {
+            currency: tuple(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
+        }
+        for key in [key for key in self._index if member in key[1:2] and key[0] != "event"]:
+            self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
+        for place, entry in renamed.items():
+            self._entries[place] = entry
+        self._lots.update(lots)
+        self._lots_of[erased] = self._lots_of.pop(member, [])
+        self._wallets[erased] = attrs.evolve(wallet, member=erased, lots=by_currency)
+        del self._wallets[member]
+        self._holds = {id_: attrs.evolve(hold, member=name(hold.member)) for id_, hold in self._holds.items()}
+        self._sweeps = {
+            id_: (named_command(command, name), receipt) for id_, (command, receipt) in self._sweeps.items()
+        }
 
     def doctor(self) -> tuple[str, ...]:
         """Return unsafe settings: there are none to make here."""

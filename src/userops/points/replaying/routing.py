@@ -1,0 +1,132 @@
+"""Which members go which way: the closed form, lanes, or plain Python."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+import numpy as np
+from attrs import define, field
+
+from userops.points.replaying.closed import closed_form
+from userops.points.replaying.events import FAST_TOTAL, EventColumns, Ints, Kind
+from userops.points.replaying.found import Found
+from userops.points.replaying.grouping import Block, blocks
+from userops.points.replaying.lanes import replay_lanes
+from userops.points.replaying.plain import replay_member
+
+#: Rows that lanes take at a time, and from how many rows on a member waits for the others as heavy as that.
+LANE_ROWS, HEAVY_ROWS = 1 << 21, 512
+#: With fewer lanes than this a plain loop is faster; so many of the heaviest members get one.
+FEW_LANES = 64
+
+
+class Path(enum.Enum):
+    """The ways to replay a member; AUTO takes the fastest that is right, the others are for tests."""
+
+    AUTO = "auto"
+    #: The closed form where it is right, and plain Python elsewhere.
+    CLOSED = "closed"
+    LANES = "lanes"
+    PLAIN = "plain"
+
+
+@define(eq=False)
+class _Waiting:
+    """Blocks that wait for others, so that lanes are many."""
+
+    blocks: list[Block] = field(factory=list)
+    rows: int = 0
+
+    def add(self, block: Block) -> None:
+        self.blocks.append(block)
+        self.rows += len(block)
+
+    def take(self) -> list[Block]:
+        taken, self.blocks, self.rows = self.blocks, [], 0
+        return taken
+
+
+def replayed(events: EventColumns, path: Path) -> Found:
+    """Replay checked columns."""
+    found = Found.of(len(events), int(np.count_nonzero(events.kind == Kind.EARN)))
+    if path is Path.AUTO and len(events) and int(events.points.max()) > FAST_TOTAL // len(events):
+        # Their sum may be beyond what the fast paths can add up.
+        path = Path.PLAIN
+    light, heavy = _Waiting(), _Waiting()
+    for block in blocks(events):
+        rest = block if path in (Path.LANES, Path.PLAIN) else closed_form(block, found)
+        if rest is None:
+            continue
+        if path in (Path.PLAIN, Path.CLOSED):
+            _plainly(events, rest, found)
+            continue
+        for some, waiting in zip(_by_weight(rest), (light, heavy), strict=True):
+            if some is not None:
+                waiting.add(some)
+        if light.rows >= LANE_ROWS:
+            _in_lanes(events, light.take(), found)
+    few = 0 if path is Path.LANES else FEW_LANES
+    for waiting in (light, heavy):
+        if waiting.rows:
+            _in_lanes(events, _without_heaviest(events, waiting.take(), few, found), found)
+    return found
+
+
+def _by_weight(block: Block) -> tuple[Block | None, Block | None]:
+    """Return the members with few rows and those with many."""
+    rank = block.ranks()
+    is_heavy = np.bincount(rank) > HEAVY_ROWS
+    if not is_heavy.any():
+        return block, None
+    if is_heavy.all():
+        return None, block
+    rows = is_heavy.take(rank)
+    return block.chosen(~rows), block.chosen(rows)
+
+
+def _members(block: Block) -> Iterator[Ints]:
+    """Yield each member's rows."""
+    member = block.member
+    heads = [0, *(np.flatnonzero(member[1:] != member[:-1]) + 1).tolist(), len(block)]
+    for start, end in zip(heads, heads[1:], strict=False):
+        yield block.row[start:end]
+
+
+def _plainly(events: EventColumns, block: Block, found: Found) -> None:
+    for rows in _members(block):
+        replay_member(events, rows, found)
+
+
+def _without_heaviest(events: EventColumns, waiting: list[Block], few: int, found: Found) -> list[Block]:
+    """Replay the heaviest members in plain Python, and return the others."""
+    sizes = [np.bincount(block.ranks()) for block in waiting]
+    every = np.concatenate(sizes)
+    if few == 0:
+        return waiting
+    if len(every) <= few:
+        bound = 0
+    else:
+        # Heavy is a member whose lane would still run long after the others are done.
+        bound = max(int(np.partition(every, -few)[-few]), 2 * HEAVY_ROWS, 4 * int(np.median(every)))
+    kept = []
+    for block, size in zip(waiting, sizes, strict=True):
+        heavy = size > bound
+        if not heavy.any():
+            kept.append(block)
+            continue
+        rows = heavy.take(block.ranks())
+        _plainly(events, block.chosen(rows), found)
+        if not heavy.all():
+            kept.append(block.chosen(~rows))
+    return kept
+
+
+def _in_lanes(events: EventColumns, waiting: list[Block], found: Found) -> None:
+    if not waiting:
+        return
+    undone = replay_lanes(events, waiting, found)
+    if len(undone):
+        member = events.member.take(undone)
+        for rows in np.split(undone, np.flatnonzero(member[1:] != member[:-1]) + 1):
+            replay_member(events, rows, found)

@@ -1,0 +1,345 @@
+"""One transaction's view of the tables: rows become the values that posting and reading know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from attrs import define, field, frozen
+
+from userops.core.commands import Command
+from userops.points import chain, recording
+from userops.points.books import Period
+from userops.points.stores.declared import Declared
+from userops.points.stores.statements import EVER, Statements
+from userops.points.stores.wire import Driver, Wire
+from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
+from userops.points.wallet import NEVER, DebtState, HoldState, Wallet, spending_order
+
+#: "Never" as the tables keep it.
+_NEVER = NEVER - 1
+
+
+class NotLocked(Exception):
+    """Posting came upon members whose wallets it had not locked: begin again with them."""
+
+    def __init__(self, members: Iterable[str]) -> None:
+        super().__init__("wallets must be locked first")
+        self.members = tuple(members)
+
+
+@frozen
+class WalletRow:
+    """What a wallet's row says beyond the running state."""
+
+    no: int
+    member: str
+    commitment: str
+    latest: int
+    length: int
+    tip: bytes
+    debts: str
+    open_holds: int
+
+
+@define(eq=False)
+class Session:
+    """The `Store` of one transaction; what was read once is remembered, because nobody else can change it.
+
+    With `locked` (when posting to a store that locks rows) only those members' wallets may be read.
+    """
+
+    wire: Wire
+    sql: Statements
+    driver: Driver
+    declared: Declared
+    salt: bytes
+    locked: frozenset[str] | None = None
+    is_posting: bool = False
+    rows: dict[str, WalletRow | None] = field(factory=dict, init=False)
+    wallets: dict[str, Wallet | None] = field(factory=dict, init=False)
+    lots: dict[str, LotState] = field(factory=dict, init=False)
+    unknown: set[str] = field(factory=set, init=False)
+    _drawn: list[int] = field(factory=list, init=False)
+    _last: int | None = field(default=None, init=False)
+
+    # -- Declarations -------------------------------------------------------------------------------------
+
+    @property
+    def currencies(self) -> Mapping[str, Currency]:
+        """The declared currencies."""
+        return self.declared.currencies(self.wire, self.sql)
+
+    @property
+    def funds(self) -> Mapping[str, Fund]:
+        """The declared funds."""
+        return self.declared.funds(self.wire, self.sql)
+
+    @property
+    def declarations(self) -> list[tuple[int, tuple[str, ...]]]:
+        """The chain of declarations and erasures."""
+        rows = self.wire.rows(self.sql.declarations, (0,))
+        return [(after, tuple(json.loads(words))) for _, after, words, _ in rows]
+
+    # -- Wallets ------------------------------------------------------------------------------------------
+
+    def know_ids(self, ids: Sequence[str]) -> None:
+        """Find out in one query which ids of commands were never used, as most are not."""
+        if len(ids) == 1:
+            found = self.wire.rows(self.sql.known_id, (ids[0],) * 3)
+        else:
+            found = self.wire.rows(self.sql.known_ids, (self.driver.many(ids),) * 3)
+        self.unknown.update(set(ids).difference(row[0] for row in found))
+
+    def load(self, members: Sequence[str], rows: Sequence[Sequence[Any]] | None = None) -> None:
+        """Read the running state of wallets: in three queries, however many they are."""
+        sql, wire = self.sql, self.wire
+        one = len(members) == 1
+        what: Any = (members[0],) if one else (self.driver.many(list(members)),)
+        if rows is None:
+            rows = wire.rows(sql.wallet if one else sql.wallets, what)
+        found = [WalletRow(*row) for row in rows]
+        for member in members:
+            self.rows[member] = self.wallets[member] = None
+        used = [row for row in found if row.length]
+        self.rows.update((row.member, row) for row in found)
+        if not used:
+            return
+        which: Any = (used[0].no,) if one else (self.driver.many([row.no for row in used]),)
+        lots: dict[str, list[LotState]] = {}
+        for values in wire.rows(sql.living_lots if one else sql.living_lots_of_many, which):
+            lots.setdefault(values[-1], []).append(self._lot(values))
+        holds: dict[str, list[HoldState]] = {}
+        if any(row.open_holds for row in used):
+            for values in wire.rows(sql.open_holds if one else sql.open_holds_of_many, which):
+                holds.setdefault(values[-1], []).append(hold_state(values))
+        for row in used:
+            held = holds.get(row.member, ())
+            self.wallets[row.member] = Wallet(
+                member=row.member,
+                lots=self._by_currency(row, lots.get(row.member, []), held),
+                holds=tuple(held),
+                debts=tuple(DebtState(*debt) for debt in json.loads(row.debts)) if row.debts else (),
+                latest=row.latest,
+                length=row.length,
+            )
+
+    def _by_currency(
+        self, row: WalletRow, lots: list[LotState], holds: Iterable[HoldState]
+    ) -> dict[str, tuple[LotState, ...]]:
+        """Return the living lots, and those past their expiry of which a hold keeps points alive."""
+        for hold in holds:
+            for id_, _ in hold.allocations:
+                lot = self.lot(id_)
+                if (
+                    lot is not None
+                    and not lot.is_alive(row.latest)
+                    and lot.left > lot.written
+                    and lot not in lots
+                ):
+                    lots.append(lot)
+        by_currency: dict[str, list[LotState]] = {}
+        for lot in sorted(lots, key=spending_order):
+            by_currency.setdefault(lot.currency, []).append(lot)
+        return {currency: tuple(found) for currency, found in by_currency.items()}
+
+    def wallet(self, member: str) -> Wallet | None:
+        """Return a wallet; only what is alive after the latest entry, for that is what posting needs."""
+        if member not in self.wallets:
+            if self.locked is not None and member not in self.locked:
+                raise NotLocked([member])
+            self.load([member])
+        return self.wallets[member]
+
+    def row(self, member: str) -> WalletRow | None:
+        """Return a wallet's row."""
+        if member not in self.rows:
+            self.load([member])
+        return self.rows[member]
+
+    def members(self) -> list[str]:
+        """Return the members with a wallet."""
+        return [row[0] for row in self.wire.rows(self.sql.members)]
+
+    def due_members(self, until: int) -> list[str]:
+        """Return the members for whom an expiry may be due."""
+        return [row[0] for row in self.wire.rows(self.sql.due_members, (until, until))]
+
+    # -- Lots and holds -----------------------------------------------------------------------------------
+
+    def _lot(self, values: Sequence[Any]) -> LotState:
+        id_, _, currency, fund, cost, earned, available, expires, rule, origin, original, *rest = values
+        place, within, is_issue, left, written, member = rest
+        lot = LotState(
+            id_, member, currency, fund, Decimal(cost), earned, available,
+            None if expires == _NEVER else expires,
+            rule, origin, original, (place, within), is_issue == 1, left, written,
+        )  # fmt: skip
+        self.lots[id_] = lot
+        return lot
+
+    def lot(self, lot: str) -> LotState | None:
+        """Return a lot, open or closed."""
+        if lot in self.lots:
+            return self.lots[lot]
+        if lot in self.unknown:
+            return None
+        rows = self.wire.rows(self.sql.lot, (lot,))
+        return self._lot(rows[0]) if rows else None
+
+    def wallet_lots(self, member: str, alive_at: int | None = None) -> list[LotState]:
+        """Return the lots of a wallet, closed ones too."""
+        after = EVER if alive_at is None else alive_at
+        return [self._lot(row) for row in self.wire.rows(self.sql.wallet_lots, (member, after))]
+
+    def open_lots(self, member: str) -> list[LotState]:
+        """Return the lots of a wallet that have points no expiry was written for."""
+        return [self._lot(row) for row in self.wire.rows(self.sql.open_lots, (member,))]
+
+    def hold(self, hold: str) -> HoldState | None:
+        """Return a hold."""
+        rows = self.wire.rows(self.sql.hold, (hold,))
+        return hold_state(rows[0]) if rows else None
+
+    # -- Entries ------------------------------------------------------------------------------------------
+
+    def _entry(self, row: Sequence[Any]) -> Entry:
+        sequence, id_, member, count, content = row
+        others: list[tuple[Any, ...]] = []
+        if count > 1:
+            others = self.wire.rows(self.sql.other_members, (sequence,))
+        return recording.read(id_, sequence, (member, *(other[0] for other in others)), content)
+
+    def read_entry(self, sequence: int, id_: str, members: Sequence[str], content: str) -> Entry:
+        """Return an entry from what its row and its wallets say."""
+        return recording.read(id_, sequence, tuple(members), content)
+
+    def entry(self, entry: str) -> Entry | None:
+        """Return an entry."""
+        if entry in self.unknown:
+            return None
+        rows = self.wire.rows(self.sql.entry, (entry,))
+        return self._entry(rows[0]) if rows else None
+
+    def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
+        """Return a posted `Expire` and its receipt."""
+        if id_ in self.unknown:
+            return None
+        rows = self.wire.rows(self.sql.sweep, (id_,))
+        return read_sweep(rows[0]) if rows else None
+
+    def entries(
+        self,
+        member: str | None = None,
+        *,
+        rule: str | None = None,
+        event: str | None = None,
+        reference: str | None = None,
+    ) -> Iterator[Entry]:
+        """Yield entries in order of recording, by the narrowest index."""
+        for row in self._entry_rows(member, rule, event, reference):
+            entry = self._entry(row)
+            if (
+                (member is None or member in entry.members)
+                and (rule is None or entry.rule == rule)
+                and (event is None or entry.event == event)
+                and (reference is None or entry.reference == reference)
+            ):
+                yield entry
+
+    def _entry_rows(
+        self, member: str | None, rule: str | None, event: str | None, reference: str | None
+    ) -> Iterable[Sequence[Any]]:
+        wire, sql = self.wire, self.sql
+        if event:
+            return wire.rows(sql.entries_of_event, (event,))
+        if member is None:
+            return self._all_rows()
+        if reference:
+            return wire.rows(sql.entries_of_reference, (member, reference) * 2)
+        if rule:
+            return wire.rows(sql.entries_of_rule, (member, rule) * 2)
+        return wire.rows(sql.entries_of_member, (member, member))
+
+    def _all_rows(self) -> Iterator[Sequence[Any]]:
+        after = -1
+        while page := self.wire.rows(self.sql.entries, (after,)):
+            yield from page
+            after = page[-1][0]
+
+    # -- Counts and sequences -----------------------------------------------------------------------------
+
+    def undone(self, entry: str) -> int:
+        """Return how many points of an entry have been undone."""
+        return self.wire.value(self.sql.undone, (entry,)) or 0
+
+    def issued(self, period: Period) -> int:
+        """Return what counts against a budget."""
+        return self.wire.value(self.sql.issued, period) or 0
+
+    def counter(self, name: str) -> int:
+        """Return a program-wide counter."""
+        return self.wire.value(self.sql.counter, (name,)) or 0
+
+    @property
+    def is_gapless(self) -> bool:
+        """Say whether sequences are 1, 2, 3, …."""
+        return self.driver.is_gapless
+
+    def last_sequence(self) -> int:
+        """Return the greatest sequence that this transaction sees."""
+        if self._last is None:
+            self._last = self.wire.value(self.sql.last_sequence) or 0
+        return self._last
+
+    def next_sequence(self, recorded: int) -> int:
+        """Return the sequence of the next entry: drawn, where writers do not wait for one another."""
+        if not self.is_posting or self.driver.is_gapless:
+            return self.last_sequence() + recorded + 1
+        if not self._drawn:
+            self._drawn = self.driver.draw(self.wire, min(max(1, recorded), 100))
+        return self._drawn.pop(0)
+
+    # -- Evidence -----------------------------------------------------------------------------------------
+
+    def tips(self, known_at: int) -> Iterator[tuple[str, int, bytes]]:
+        """Yield every wallet's chain as it is kept; those that go on after `known_at`, from their entries."""
+        late = {}
+        if known_at < self.last_sequence():
+            late = dict(self.wire.rows(self.sql.late_wallets, (known_at, known_at)))
+        for commitment, length, tip in self.wire.rows(self.sql.tips):
+            if commitment not in late:
+                yield commitment, length, bytes(tip)
+        for commitment, member in late.items():
+            entries = [entry for entry in self.entries(member) if entry.sequence <= known_at]
+            if entries:
+                yield commitment, len(entries), chain.tip_of(entries, self.name)
+
+    def name(self, member: str) -> str:
+        """Return the commitment that stands for a member in the chains."""
+        row = self.row(member)
+        assert row is not None, "an entry's member has a wallet"  # noqa: S101
+        return row.commitment
+
+    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
+        """Yield where rows are not what was written."""
+        from userops.points.stores.checking import check_rows
+
+        return check_rows(self, name)
+
+
+def hold_state(values: Sequence[Any]) -> HoldState:
+    """Return a hold's state from its row, the member's id at the end."""
+    id_, _, currency, points, at, expires_at, allocations, resolved_by, resolved_at, _, member = values
+    pairs = tuple((lot, n) for lot, n in json.loads(allocations))
+    return HoldState(id_, member, currency, points, at, expires_at, pairs, resolved_by, resolved_at)
+
+
+def read_sweep(row: Sequence[Any]) -> tuple[Command, Receipt]:
+    """Return a posted `Expire` and its receipt as their row keeps them."""
+    id_, _, sequence, content, _ = row
+    command, expired = json.loads(content)
+    receipt = Receipt(id_, sequence, (), tuple((lot, points) for lot, points in expired))
+    return recording.read_command(id_, command), receipt

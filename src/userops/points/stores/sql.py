@@ -1,0 +1,347 @@
+"""The durable store: transactions over SQLite or PostgreSQL, tried again while the database asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from os import PathLike, fspath
+from typing import Any, TypeVar
+
+from attrs import define, field
+from numpy.random import Generator
+
+from userops.core.calendar import micros
+from userops.core.chance import stream
+from userops.core.commands import Capture, Expire, Release, Reverse
+from userops.errors import IncompatibleLedger, InvalidValue, StoreUnavailable
+from userops.points import chain
+from userops.points.books import Books, Store
+from userops.points.stores import migrations
+from userops.points.stores.declared import Declared
+from userops.points.stores.session import NotLocked, Session
+from userops.points.stores.statements import Statements
+from userops.points.stores.wire import Driver, Wire
+from userops.points.stores.writing import (
+    Outdated,
+    declare,
+    new_row,
+    renamed_sweep,
+    wallet_values,
+    write,
+)
+from userops.points.values import Currency, Fund
+
+T = TypeVar("T")
+
+#: The first wait before a transaction is tried again, doubled each time up to the last.
+_FIRST_WAIT, _LAST_WAIT = 0.002, 0.25
+#: Beginning again because more wallets must be locked is progress, so it is bounded apart.
+_MOST_LOCKINGS = 20
+
+
+def open_store(url: str | PathLike[str], salt: bytes, rng: Generator | None) -> SqlStore:
+    """Open a store by path or URL; a message never shows the URL, which may hold a password."""
+    text = fspath(url)
+    if not isinstance(text, str) or not text:
+        raise InvalidValue("the path or URL of a ledger must be a text that is not empty")
+    if text.startswith(("postgresql://", "postgresql+psycopg://")):
+        from userops.points.stores.postgres import PostgreSQL
+
+        driver: Any = PostgreSQL(text)
+    else:
+        from userops.points.stores.sqlite import SQLite
+
+        driver = SQLite(_sqlite_path(text))
+    try:
+        return SqlStore(driver, salt, rng if rng is not None else stream(0, "retries"))
+    except BaseException:
+        driver.close()
+        raise
+
+
+def _sqlite_path(text: str) -> str:
+    for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
+        text = text.removeprefix(scheme)
+    if "://" in text:
+        raise InvalidValue(
+            "a ledger is opened by a path, or by sqlite:/// or postgresql+psycopg:// and what follows"
+        )
+    if not text or text == ":memory:" or "mode=memory" in text or "?" in text:
+        raise InvalidValue("a durable ledger needs the plain path of a file; Ledger.in_memory() needs none")
+    return text
+
+
+@define
+class _Try:
+    """What earlier tries of a transaction taught: what to lock before anything is read."""
+
+    members: set[str]
+    periods: set[tuple[str, str]] = field(factory=set)
+    counters: set[str] = field(factory=set)
+    lockings: int = 0
+    failures: int = 0
+    #: A commit failed: it may have been kept all the same, and the next try will see.
+    is_in_doubt: bool = False
+    #: What the doubtful commit would have kept: an entry's id, or a posted `Expire`'s.
+    doubtful: str = ""
+    erased: str = ""
+
+
+class SqlStore:
+    """The contract of a store, over a driver."""
+
+    def __init__(self, driver: Any, salt: bytes, rng: Generator) -> None:
+        """Make the tables, or check and lift what is there."""
+        self._driver: Driver = driver
+        self._salt, self._rng = salt, rng
+        self._sql = Statements(driver.dialect)
+        self._declared = Declared()
+
+        def prepare(trial: _Try) -> None:
+            with self._driver.connection() as wire:
+                self._driver.check(wire)
+            with self._driver.connection() as wire, self._transaction(wire, trial):
+                self._prepare(wire)
+
+        self._retrying(prepare)
+
+    def _prepare(self, wire: Wire) -> None:
+        driver, sql, salt = self._driver, self._sql, self._salt
+        if not driver.has_tables(wire):
+            driver.create(wire)
+            migrations.create(wire, sql, driver.dialect, salt)
+        try:
+            migrations.lift(wire, sql, driver.dialect)
+        except driver.error as fault:
+            if driver.is_passing(fault):
+                raise
+            raise IncompatibleLedger(
+                "the ledger is not of the version it says, so it was not lifted to this one; restore a backup"
+            ) from fault
+        migrations.check_salt(wire, sql, salt)
+
+    # -- Transactions -------------------------------------------------------------------------------------
+
+    def transact(
+        self, members: Iterable[str], work: Callable[[Books], T], commands: Sequence[object] = ()
+    ) -> T:
+        """Run `work` on the books and keep what it changed; run it again when the database asks for it."""
+        trial = _Try(set(members))
+        ids = sorted({id_ for one in commands if isinstance(id_ := getattr(one, "id", None), str)})
+
+        def attempt(trial: _Try) -> T:
+            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
+                session = self._begin(wire, trial, commands)
+                if ids:
+                    session.know_ids(ids)
+                books = Books(session)
+                result = work(books)
+                keeping[0] = not _was_kept(session, trial) and _has_changes(books)
+                if keeping[0]:
+                    trial.doubtful = _first_id(books)
+                    write(session, books.changes)
+                    self._drop_unused(session)
+            return result
+
+        return self._retrying(attempt, trial)
+
+    def _begin(self, wire: Wire, trial: _Try, commands: Sequence[object]) -> Session:
+        """Return a session whose wallets are read at once, and locked, in order, where rows are."""
+        session = Session(wire, self._sql, self._driver, self._declared, self._salt, is_posting=True)
+        if not self._driver.locks_rows:
+            if trial.members:
+                session.load(sorted(trial.members))
+            return session
+        wanted = {*trial.members, *_targets(session, commands)}
+        if wanted:
+            self._lock_wallets(session, sorted(wanted))
+        session.locked = frozenset(wanted)
+        for period in sorted(trial.periods):
+            wire.rows(self._sql.lock_budget, period)
+        for name in sorted(trial.counters):
+            wire.rows(self._sql.lock_counter, (name,))
+        return session
+
+    def _lock_wallets(self, session: Session, members: list[str]) -> None:
+        """Lock wallets in order of their numbers; those of new members are made first, in order of id."""
+        wire, sql = session.wire, self._sql
+        one = len(members) == 1
+        what = (members[0],) if one else (self._driver.many(members),)
+        rows = wire.rows((sql.lock_wallet if one else sql.wallets), what)
+        missing = sorted({*members}.difference(row[1] for row in rows))
+        for member in missing:
+            if not member.startswith(chain.ERASED):
+                wire.rows(sql.new_wallet, wallet_values(new_row(session, member, 0)))
+        if missing or not one:
+            rows = wire.rows(sql.lock_wallet if one else sql.lock_wallets, what)
+        session.load(members, rows)
+
+    def _drop_unused(self, session: Session) -> None:
+        """Take away wallets that were made to be locked, and got no entry."""
+        if self._driver.locks_rows:
+            for row in session.rows.values():
+                if row is not None and not row.length:
+                    session.wire.run(self._sql.drop_wallet, (row.no,))
+
+    @contextmanager
+    def _transaction(self, wire: Wire, trial: _Try | None = None) -> Iterator[list[bool]]:
+        """Begin to post (to read, without a try), and at the end commit, or roll back when `keep[0]` is false.
+
+        An error always rolls back; one while committing leaves in doubt whether it was kept.
+        """
+        keep = [trial is not None]
+        try:
+            self._driver.begin(wire, posting=trial is not None)
+            yield keep
+            if trial is not None and keep[0]:
+                trial.is_in_doubt = True
+            self._driver.end(wire, keep=keep[0])
+        except BaseException:
+            # Nothing may have begun, or the connection be gone; the driver drops it when it is stuck.
+            with suppress(self._driver.error):
+                self._driver.end(wire, keep=False)
+            raise
+
+    def _retrying(self, attempt: Callable[[_Try], T], trial: _Try | None = None) -> T:
+        """Try until it works; a fault that does not pass, or does not pass in time, is `StoreUnavailable`."""
+        trial = _Try(set()) if trial is None else trial
+        while True:
+            try:
+                return attempt(trial)
+            except NotLocked as more:
+                trial.lockings += 1
+                if trial.lockings > _MOST_LOCKINGS or trial.members.issuperset(more.members):
+                    raise StoreUnavailable("wallets kept changing while they were to be locked") from None
+                trial.members.update(more.members)
+            except Outdated as outdated:
+                self._note_outdated(trial, outdated)
+            except self._driver.error as fault:
+                trial.failures += 1
+                passes = trial.is_in_doubt or self._driver.is_passing(fault)
+                if not passes or trial.failures >= self._driver.attempts:
+                    raise StoreUnavailable(
+                        f"the database failed ({type(fault).__name__}); the same call may safely be made again"
+                    ) from fault
+                wait = min(_LAST_WAIT, _FIRST_WAIT * 2**trial.failures)
+                time.sleep(wait * (0.5 + float(self._rng.random())))
+
+    def _note_outdated(self, trial: _Try, outdated: Outdated) -> None:
+        """Lock the rows first next time; when they were locked already, a limit was simply passed."""
+        for name in outdated.counters:
+            if name in trial.counters or not self._driver.locks_rows:
+                raise InvalidValue(f"the counter {name!r} would pass its limit")
+        trial.failures += 1
+        if trial.failures >= 4 * self._driver.attempts:
+            raise StoreUnavailable("a budget kept changing while points were to be issued from it")
+        trial.periods.update(outdated.periods)
+        trial.counters.update(outdated.counters)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell of the database's faults in the library's words."""
+        try:
+            yield
+        except self._driver.error as fault:
+            raise StoreUnavailable(f"the database failed ({type(fault).__name__})") from fault
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Return a context in which all reads see one moment."""
+        with self._telling(), self._driver.connection() as wire, self._transaction(wire):
+            yield Session(wire, self._sql, self._driver, self._declared, self._salt)
+
+    def settled(self) -> int:
+        """Return the greatest sequence below which nothing is in flight."""
+        with self._telling(), self._driver.connection() as wire:
+            return self._driver.settled(wire)
+
+    # -- Declarations and erasures ------------------------------------------------------------------------
+
+    def declare(self, what: Currency | Fund, words: tuple[str, ...]) -> Currency | Fund:
+        """Keep a declaration, unless the name is taken; return what the name stands for."""
+
+        def known(wire: Wire) -> Currency | Fund | None:
+            declared = self._declared
+            found: Any = (
+                declared.funds(wire, self._sql)
+                if isinstance(what, Fund)
+                else declared.currencies(wire, self._sql)
+            )
+            return found.get(what.name)  # type: ignore[no-any-return]
+
+        def attempt(trial: _Try) -> Currency | Fund:
+            with self._driver.connection() as wire:
+                there = known(wire)
+            if there is not None:
+                return there
+            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
+                wire.value(self._sql.lock_meta, ("declarations",))
+                there = known(wire)
+                keeping[0] = there is None
+                if there is None:
+                    declare(wire, self._sql, words)
+            return what if there is None else there
+
+        return self._retrying(attempt)
+
+    def rename(self, member: str, erased_name: Callable[[Store], str]) -> str:
+        """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
+
+        def attempt(trial: _Try) -> str:
+            with self._driver.connection() as wire, self._transaction(wire, trial):
+                session = self._begin(wire, trial, ())
+                if trial.is_in_doubt and session.wallet(member) is None and session.wallet(trial.erased):
+                    return trial.erased
+                trial.erased = erased = erased_name(session)
+                row = session.row(member)
+                assert row is not None, "there is a wallet to rename"  # noqa: S101
+                wire.run(self._sql.name_wallet, (erased, row.no))
+                for sweep in wire.rows(self._sql.sweeps_of, (member,)):
+                    wire.run(self._sql.name_sweep, renamed_sweep(sweep, erased))
+                declare(wire, self._sql, ("erased", erased))
+            return erased
+
+        return self._retrying(attempt, _Try({member}))
+
+    # -- Care ---------------------------------------------------------------------------------------------
+
+    def doctor(self) -> tuple[str, ...]:
+        """Return unsafe settings."""
+        with self._telling(), self._driver.connection() as wire:
+            return tuple(self._driver.doctor(wire))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._driver.close()
+
+
+def _has_changes(books: Books) -> bool:
+    return bool(books.changes.entries or books.changes.sweeps or books.changes.counters)
+
+
+def _first_id(books: Books) -> str:
+    ids = [*(entry.id for entry in books.changes.entries), *books.changes.sweeps]
+    return ids[0] if ids else ""
+
+
+def _was_kept(session: Session, trial: _Try) -> bool:
+    """Say whether a commit that was left in doubt did happen: then nothing is written twice."""
+    if not trial.is_in_doubt or not trial.doubtful:
+        return False
+    return session.entry(trial.doubtful) is not None or session.sweep(trial.doubtful) is not None
+
+
+def _targets(session: Session, commands: Sequence[object]) -> set[str]:
+    """Return the members whose wallets commands concern without naming them."""
+    found: set[str] = set()
+    for command in commands:
+        if isinstance(command, Capture | Release):
+            hold = session.hold(command.hold)
+            found.update([hold.member] if hold is not None else [])
+        elif isinstance(command, Reverse):
+            entry = session.entry(command.entry)
+            found.update(entry.members if entry is not None else [])
+        elif isinstance(command, Expire) and command.member is None:
+            found.update(session.due_members(micros(command.at)))
+    return found

@@ -1,0 +1,161 @@
+"""SQLite: one connection for each ledger opened, transactions that lock before they read."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from userops.errors import IncompatibleLedger, StoreUnavailable
+from userops.points.stores.schema import APPLICATION_ID
+from userops.points.stores.wire import Wire
+
+#: STRICT tables came with this release.
+_OLDEST = (3, 37, 0)
+#: How long a statement waits for another process's transaction.
+_BUSY_SECONDS = 5.0
+#: Primary result codes that another try may cure: SQLITE_BUSY, SQLITE_LOCKED, and a constraint, which a
+#: transaction that locks before it reads meets only when the file was changed by somebody else.
+_PASSING = (5, 6)
+_SETTINGS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+class SQLite:
+    """A SQLite file: WAL with every commit synced, STRICT tables, foreign keys and CHECKs."""
+
+    attempts = 4
+    is_gapless = True
+    locks_rows = False
+    error: type[Exception] = sqlite3.Error
+
+    def __init__(self, path: str) -> None:
+        """Open the file, or make it."""
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise IncompatibleLedger(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 is needed")
+        self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(str(Path(self._path).absolute()))}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException as fault:
+            connection.close()
+            if isinstance(fault, sqlite3.DatabaseError) and "not a database" in str(fault):
+                raise IncompatibleLedger(
+                    "the file is not a SQLite database; give the path of a ledger"
+                ) from None
+            raise
+        return connection
+
+    def check(self, wire: Wire) -> None:
+        """Refuse a file that holds anything but a ledger, and a disk that cannot keep one safely."""
+        tables = [row[0] for row in wire.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        marked = wire.value("PRAGMA application_id")
+        if tables and (marked != APPLICATION_ID or "ledger_meta" not in tables):
+            raise IncompatibleLedger(
+                "the SQLite file holds something else than a ledger; choose another path"
+            )
+        if wire.value("PRAGMA journal_mode = WAL") != "wal":
+            raise IncompatibleLedger("the file's disk does not support write-ahead logging; choose another")
+
+    @contextmanager
+    def connection(self) -> Iterator[Wire]:
+        """Return the connection, for one thread at a time; after an error that stays it is made anew."""
+        with self._lock:
+            if self._connection is None:
+                if self._closed:
+                    raise StoreUnavailable("the ledger was closed meanwhile")
+                self._connection = self._connect()
+            if self._connection.in_transaction:
+                yield from self._aside()
+                return
+            cursor = self._connection.cursor()
+            try:
+                yield Wire(cursor)
+            except BaseException:
+                self._drop_if_stuck()
+                raise
+            finally:
+                cursor.close()  # A statement interrupted half-way would keep the file open.
+
+    def _aside(self) -> Iterator[Wire]:
+        """Yield a connection of its own to a call made inside a transaction: it sees what was committed."""
+        other = self._connect()
+        try:
+            yield Wire(other.cursor())
+        finally:
+            other.close()
+
+    def _drop_if_stuck(self) -> None:
+        """Close a connection that a failed roll-back left inside a transaction: closing rolls back."""
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.close()
+            self._connection = None
+
+    def begin(self, wire: Wire, *, posting: bool) -> None:
+        """Begin; to post, the file is locked first, so that nothing read can be outdated when it is written."""
+        wire.run("BEGIN IMMEDIATE" if posting else "BEGIN")
+
+    def end(self, wire: Wire, *, keep: bool) -> None:
+        """Commit, or roll back."""
+        wire.run("COMMIT" if keep else "ROLLBACK")
+
+    def is_passing(self, error: Exception) -> bool:
+        """Say whether the file was only busy."""
+        return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _PASSING
+
+    def many(self, values: Sequence[Any]) -> str:
+        """Return a list as JSON text."""
+        return dumps(values)
+
+    def create(self, wire: Wire) -> None:
+        """Mark the file as a ledger."""
+        wire.run(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def has_tables(self, wire: Wire) -> bool:
+        """Say whether the ledger's tables are there."""
+        return bool(wire.value("SELECT 1 FROM sqlite_master WHERE name = 'ledger_meta'"))
+
+    def draw(self, wire: Wire, count: int) -> list[int]:
+        """Sequences are not drawn here: each is the last and one."""
+        raise NotImplementedError
+
+    def settled(self, wire: Wire) -> int:
+        """Return the last sequence: writers wait for one another, so nothing below it is in flight."""
+        return wire.value("SELECT max(sequence) FROM ledger_entry") or 0
+
+    def doctor(self, wire: Wire) -> list[str]:
+        """Return settings that are not the safe ones, and damage that SQLite itself sees."""
+        found = [
+            f"{name} is {value}, should be {safe}"
+            for name, safe in _SETTINGS.items()
+            if (value := wire.value(f"PRAGMA {name}")) != safe
+        ]
+        check = wire.value("PRAGMA quick_check")
+        return found if check == "ok" else [*found, f"the file is damaged: {check}"]
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None

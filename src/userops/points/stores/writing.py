@@ -1,0 +1,251 @@
+"""Writing a transaction's changes: rows per table, each table's at once, budgets and counters last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, evolve, field
+
+from userops.points import chain, recording
+from userops.points.books import Changes, Period
+from userops.points.stores.schema import NEVER
+from userops.points.stores.session import Session, WalletRow
+from userops.points.stores.statements import Statements
+from userops.points.stores.wire import Wire
+from userops.points.values import LotState
+from userops.points.wallet import HoldState
+
+#: A counter without a limit has this one.
+_NO_LIMIT = 2**63 - 1
+
+
+class Outdated(Exception):
+    """A budget or counter has less left than was read: decide again, with these rows locked first."""
+
+    def __init__(self, periods: Sequence[Period] = (), counters: Sequence[str] = ()) -> None:
+        super().__init__("a budget or counter has moved on")
+        self.periods, self.counters = tuple(periods), tuple(counters)
+
+
+@define
+class _Chain:
+    """A wallet's chain as it grows in this transaction."""
+
+    row: WalletRow
+    length: int = field(init=False)
+    tip: bytes = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.length, self.tip = self.row.length, bytes(self.row.tip)
+
+
+def write(session: Session, changes: Changes) -> None:
+    """Write all changes, or raise: the caller then rolls back."""
+    chains = {member: _Chain(_row(session, member)) for member in changes.wallets}
+    _write_entries(session, changes, chains)
+    _write_lots(session, changes, chains)
+    _write_holds(session, changes, chains)
+    _write_wallets(session, changes, chains)
+    wire, sql = session.wire, session.sql
+    if changes.undone:
+        wire.run_many(sql.put_undone, sorted(changes.undone.items()))
+    if changes.sweeps:
+        _write_sweeps(session, changes)
+    if changes.counters and not changes.entries:
+        declare(session.wire, sql, chain.counted_words(changes.counters))
+    _count(session, changes)
+
+
+def _row(session: Session, member: str) -> WalletRow:
+    """Return a wallet's row, new when there is none; where rows are locked it was made to be locked."""
+    row = session.row(member)
+    if row is not None:
+        return row
+    last = max((other.no for other in session.rows.values() if other is not None), default=0)
+    no = 1 + max(session.wire.value(session.sql.last_wallet) or 0, last)
+    row = new_row(session, member, no)
+    session.rows[member] = row
+    return row
+
+
+def new_row(session: Session, member: str, no: int) -> WalletRow:
+    """Return the row of a wallet without entries, its commitment of the next free generation."""
+    generation = 0
+    while session.wire.value(session.sql.wallet, (chain.commitment(session.salt, member, generation),)):
+        generation += 1
+    commitment = chain.commitment(session.salt, member, generation)
+    return WalletRow(no, member, commitment, -(2**63), 0, chain.EMPTY_TIP, "", 0)
+
+
+def wallet_values(row: WalletRow) -> tuple[Any, ...]:
+    """Return a wallet's row as the table has it, without the number."""
+    return (
+        row.member, row.commitment, row.latest, row.length, row.tip, row.debts, row.open_holds,
+    )  # fmt: skip
+
+
+def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
+    wire, insert = session.wire, session.sql.insert
+    new = [one.row for one in chains.values() if not one.row.length and not session.driver.locks_rows]
+    if new:
+        wire.run_many(insert["ledger_wallet"], [(row.no, *wallet_values(row)) for row in new])
+    entries, others = [], []
+    counts = _encode(sorted(changes.counters.items())) if changes.counters else None
+    for entry in changes.entries:
+        content = recording.write(entry)
+        commitments = [chains[member].row.commitment for member in entry.members]
+        link = chain.link_bytes(entry.id, content, commitments)
+        for position, member in enumerate(entry.members):
+            mine = chains[member]
+            mine.tip = chain.extend(mine.tip, link)
+            if position:
+                others.append((mine.row.no, mine.length, entry.sequence, position))
+            mine.length += 1
+        first = chains[entry.members[0]]
+        counted = counts if entry is changes.entries[-1] else None
+        entries.append((
+            entry.sequence, entry.id, first.row.no, first.length - 1, len(entry.members),
+            entry_seal(first.tip, entry.sequence, counted),
+            entry.event or None, entry.rule or None, entry.reference or None, counted, content,
+        ))  # fmt: skip
+    if entries:
+        wire.run_many(insert["ledger_entry"], entries)
+    if others:
+        wire.run_many(insert["ledger_shared"], others)
+
+
+def entry_seal(tip: bytes, sequence: int, counts: str | None) -> bytes:
+    """Return what ties an entry's row to its chain."""
+    return chain.extend(tip, chain.canonical((sequence, counts or "")))
+
+
+def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
+    new = {lot.id for entry in changes.entries for lot in entry.created}
+    made, moved = [], []
+    for lot in changes.lots.values():
+        if lot.id in new:
+            made.append(lot_values(lot, chains[lot.member].row.no))
+        else:
+            moved.append((_expiry(lot), lot.left, lot.written, lot.id))
+    if made:
+        session.wire.run_many(session.sql.insert["ledger_lot"], made)
+    if moved:
+        session.wire.run_many(session.sql.move_lot, moved)
+
+
+def _expiry(lot: LotState) -> int:
+    return NEVER if lot.expires_at is None else lot.expires_at
+
+
+def lot_values(lot: LotState, wallet: int) -> tuple[Any, ...]:
+    """Return a lot's row."""
+    return (
+        lot.id, wallet, lot.currency, lot.fund, str(lot.unit_cost), lot.earned_at, lot.available_at,
+        _expiry(lot), lot.rule, lot.origin, lot.original, *lot.place, int(lot.is_issue), lot.left, lot.written,
+    )  # fmt: skip
+
+
+def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
+    before = {hold.id: hold for member in changes.wallets for hold in _holds_before(session, member)}
+    after = {hold.id for wallet in changes.wallets.values() for hold in wallet.holds}
+    lapsed = {id_: hold for id_, hold in before.items() if id_ not in after and id_ not in changes.holds}
+    made, closed = [], []
+    for hold in (*changes.holds.values(), *lapsed.values()):
+        is_open = int(hold.id in after)
+        if hold.id in before:
+            closed.append((hold.resolved_by, hold.resolved_at, is_open, hold.id))
+        else:
+            made.append(_hold_values(hold, chains[hold.member].row.no, is_open))
+    if made:
+        session.wire.run_many(session.sql.insert["ledger_hold"], made)
+    if closed:
+        session.wire.run_many(session.sql.close_hold, closed)
+
+
+def _holds_before(session: Session, member: str) -> tuple[HoldState, ...]:
+    wallet = session.wallet(member)
+    return wallet.holds if wallet is not None else ()
+
+
+def _hold_values(hold: HoldState, wallet: int, is_open: int) -> tuple[Any, ...]:
+    return (
+        hold.id, wallet, hold.currency, hold.points, hold.at, hold.expires_at, _encode(hold.allocations),
+        hold.resolved_by, hold.resolved_at, is_open,
+    )  # fmt: skip
+
+
+def _write_wallets(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
+    moved = []
+    for member, wallet in changes.wallets.items():
+        mine = chains[member]
+        debts = _encode([(d.entry, d.fund, d.currency, d.at, d.points) for d in wallet.debts])
+        moved.append((
+            wallet.latest, wallet.length, mine.tip, debts if wallet.debts else "", len(wallet.holds), mine.row.no,
+        ))  # fmt: skip
+    if moved:
+        session.wire.run_many(session.sql.move_wallet, moved)
+
+
+def _write_sweeps(session: Session, changes: Changes) -> None:
+    rows = []
+    for id_, (command, receipt) in changes.sweeps.items():
+        content = _encode([recording.write_command(command), receipt.expired])
+        member = getattr(command, "member", None)
+        rows.append((id_, member, receipt.sequence, content, seal(id_, receipt.sequence, content)))
+    session.wire.run_many(session.sql.insert["ledger_sweep"], rows)
+    count = int(session.wire.value(session.sql.lock_meta, ("sweeps",)))
+    session.wire.run(session.sql.set_meta, (str(count + len(rows)), "sweeps"))
+
+
+def renamed_sweep(row: Sequence[Any], erased: str) -> tuple[Any, ...]:
+    """Return (member, content, seal, id) of a posted `Expire` whose member was erased."""
+    id_, _, sequence, content, _ = row
+    text, expired = json.loads(content)
+    before: Any = recording.read_command(id_, text)
+    command = evolve(before, member=erased)
+    content = _encode([recording.write_command(command), expired])
+    return (erased, content, seal(id_, sequence, content), id_)
+
+
+def declare(wire: Wire, sql: Statements, words: tuple[str, ...]) -> None:
+    """Append to the chain of declarations, whose count is locked."""
+    count = int(wire.value(sql.lock_meta, ("declarations",)))
+    rows = wire.rows(sql.declarations, (count - 1,)) if count else []
+    after = wire.value(sql.last_sequence) or 0
+    tip = declaration_tip(bytes(rows[-1][3]) if rows else chain.EMPTY_TIP, after, words)
+    text = json.dumps(words, ensure_ascii=False)
+    wire.run(sql.insert["ledger_declaration"], (count + 1, after, text, tip))
+    wire.run(sql.set_meta, (str(count + 1), "declarations"))
+
+
+def declaration_tip(tip: bytes, after: int, words: tuple[str, ...]) -> bytes:
+    """Return the tip of the table of declarations after one more row."""
+    return chain.extend(tip, chain.canonical((after, words)))
+
+
+def seal(id_: str, sequence: int, content: str) -> bytes:
+    """Return what shows that a row outside the chains was changed."""
+    return hashlib.sha256(chain.canonical((id_, sequence, content))).digest()
+
+
+def _count(session: Session, changes: Changes) -> None:
+    """Count against budgets and limits, each by one conditional statement, in one order."""
+    wire, sql = session.wire, session.sql
+    for period, points in sorted(changes.issued.items()):
+        if points < 0:
+            wire.run(sql.take_issued, (points, *period))
+            continue
+        budget = session.funds[period[0]].budget
+        assert budget is not None, "only budgets are counted"  # noqa: S101
+        if points and not wire.rows(sql.add_issued, (*period, points, budget.points)):
+            raise Outdated(periods=[period])
+    for name, change in sorted(changes.counters.items()):
+        limit = changes.counter_limits.get(name, _NO_LIMIT)
+        if change > limit or not wire.rows(sql.add_count, (name, change, limit)):
+            raise Outdated(counters=[name])
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode

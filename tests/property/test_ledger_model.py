@@ -1,0 +1,41 @@
+"""The ledger against a model of plain dictionaries: balances, lots, funding and error types after every step."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.property.ledger_machine import ARGUMENTS, LedgerMachine, drive
+
+#: The promise of reliability.md is a number of steps, so these do not follow the profile in CI.
+EVERYDAY = settings(
+    max_examples=300 if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else 60,
+    stateful_step_count=100,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+NIGHTLY = settings(EVERYDAY, max_examples=5_000)
+
+
+def test_the_ledger_does_what_the_model_does():
+    run_state_machine_as_test(LedgerMachine, settings=EVERYDAY)
+
+
+@pytest.mark.nightly
+def test_the_ledger_does_what_the_model_does_in_half_a_million_steps():
+    run_state_machine_as_test(LedgerMachine, settings=NIGHTLY)
+
+
+def test_the_machine_meets_every_command_and_every_rejection():
+    LedgerMachine.seen.clear()
+    for seed in range(80):
+        drive(seed, 100)
+    names = {name for name, _ in LedgerMachine.seen}
+    posted = {name for name, outcome in LedgerMachine.seen if outcome == "posted"}
+    assert names == posted
+    assert len(names) == 12
+    assert {outcome for _, outcome in LedgerMachine.seen} - {"posted"} == {
+        "AlreadyResolved", "BudgetExceeded", "IdConflict", "InsufficientPoints", "NotSpendable", "OverCaptured",
+        "OverReversed", "UnknownCurrency", "UnknownEntry", "UnknownFund", "UnknownHold",
+    }  # fmt: skip
+    assert set(ARGUMENTS) <= set(dir(LedgerMachine))

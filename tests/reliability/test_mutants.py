@@ -1,0 +1,52 @@
+"""The negative control of the state machine: seeded faults in copies of the posting code, each of them found."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.reliability.mutants import MUTANTS
+
+import userops
+
+PACKAGE = Path(userops.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tried(folder, *, seeds, first=0):
+    command = [sys.executable, "-m", "tests.reliability.try_mutant", str(folder), str(seeds), str(first)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def mutated(folder, path, before, after):
+    shutil.copytree(PACKAGE, folder / "userops", ignore=shutil.ignore_patterns("__pycache__"))
+    source = (folder / "userops" / path).read_text(encoding="utf-8")
+    assert source.count(before) == 1, f"{path} has changed: bring the mutant up to date"
+    (folder / "userops" / path).write_text(source.replace(before, after), encoding="utf-8")
+
+
+def test_there_are_at_least_thirty():
+    assert len({name for name, *_ in MUTANTS}) == len(MUTANTS) >= 30
+
+
+def test_the_sound_code_survives(tmp_path):
+    mutated(tmp_path, "points/posting.py", "def _conflict(", "def _conflict(")
+    assert tried(tmp_path, seeds=20) == "survived"
+
+
+@pytest.mark.parametrize(("path", "before", "after"), [m[1:] for m in MUTANTS], ids=[m[0] for m in MUTANTS])
+def test_a_mutant_is_killed(tmp_path, path, before, after):
+    mutated(tmp_path, path, before, after)
+    assert tried(tmp_path, seeds=200).startswith("killed by")
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("path", "before", "after"), [m[1:] for m in MUTANTS], ids=[m[0] for m in MUTANTS])
+def test_a_mutant_is_killed_by_other_seeds_too(tmp_path, path, before, after):
+    mutated(tmp_path, path, before, after)
+    assert tried(tmp_path, seeds=1_000, first=10_000).startswith("killed by")
