@@ -30,7 +30,7 @@ def by_the_ledger(plan, trace):
     for month, end in enumerate(bounds[1:], start=1):
         ledger.post(Expire(at=end))
         rows = {row.fund: row for row in ledger.funding(end) if row.currency == "points"}
-        for fund in plan.program.funds:
+        for fund in FUNDS:
             now = {name: getattr(rows[fund], name) if fund in rows else 0 for name in COLUMNS}
             was = before.get(fund, dict.fromkeys(COLUMNS, 0))
             found[month, fund] = {
@@ -144,6 +144,36 @@ def rules(draw, place):
     return rule
 
 
+def _add_tiers(draw, program):
+    """Let a growth value decide tiers, and some rules depend on them."""
+    program["currencies"] = {"value": {"spendable": False}}
+    program["tiers"] = {
+        "currency": "value",
+        "window": draw(st.sampled_from(("lifetime", {"rolling": {"months": 1}}))),
+        "keep": {"months": 1, **draw(st.sampled_from(({}, {"until": "month_end"})))},
+        "downgrade": draw(st.sampled_from(("one_step", "to_earned", "never"))),
+        "grace": {"days": draw(st.integers(1, 5))},
+        "crossing": draw(st.sampled_from(("old_rate", "new_rate"))),
+        "tier": [
+            {"name": "member", "at_least": 0},
+            {"name": "gold", "at_least": 4},
+            {"name": "ep", "at_least": 9, "requires": {"kind": "owner"}},
+        ],
+    }
+    program["earn"].append(
+        {
+            "name": "value",
+            "on": draw(st.sampled_from(KINDS)),
+            "points": draw(st.integers(1, 3)),
+            "currency": "value",
+            "cap": [{"times": 2, "per": "day"}],
+        }
+    )
+    for rule in program["earn"][:-1]:
+        if draw(st.integers(0, 3)) == 0:
+            rule["when"] = {"tier": ["gold", "ep"]}
+
+
 @st.composite
 def plans(draw):
     count = draw(st.integers(1, 5))
@@ -167,6 +197,8 @@ def plans(draw):
         },
         "earn": [draw(rules(place)) for place in range(count)],
     }
+    if draw(st.integers(0, 2)) == 0:
+        _add_tiers(draw, program)
     for name in FUNDS:
         if draw(st.integers(0, 2)) == 0:
             program["funds"][name]["budget"] = {

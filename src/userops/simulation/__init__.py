@@ -1,5 +1,6 @@
 """A points budget as a distribution: a program's own rules run into the future of a population."""
 
+from userops.simulation.calibrating import Backtest, backtest, calibrate
 from userops.simulation.forecast import Forecast, OverBudget, Tornado
 from userops.simulation.plan import Plan
 from userops.simulation.running import SimulationFailed
@@ -8,6 +9,7 @@ from userops.simulation.studies import Comparison, Difference, Solution
 from userops.simulation.trace import Trace
 
 __all__ = [
+    "Backtest",
     "BreakingPoint",
     "Comparison",
     "Difference",
@@ -19,4 +21,6 @@ __all__ = [
     "Solution",
     "Tornado",
     "Trace",
+    "backtest",
+    "calibrate",
 ]

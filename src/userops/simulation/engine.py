@@ -19,6 +19,7 @@ from userops.simulation.redeeming import Redeeming
 from userops.simulation.rulebook import Column, Columns, PreparedRule
 from userops.simulation.settling import Remembering, can_settle
 from userops.simulation.spec import Spec
+from userops.simulation.standings import Standings, tier_names
 
 #: A sample is split into so many parts, whose spread tells the sampling noise.
 PARTS = 8
@@ -64,7 +65,7 @@ def gather(
                 kinds=spec.kinds,
                 words=spec.words,
                 kind=kind,
-                is_full=is_full,
+                is_full=is_full or spec.program.ladder is not None,
             )
             for kind in range(len(spec.kinds))
         ]
@@ -160,6 +161,7 @@ def components(spec: Spec) -> list[list[int]]:
             read = [("slot", x.slot) for x in one.limits if x.slot >= 0 and not x.is_shared]
             read += [("slot", slot) for slot in one.counts]
             read += [("streak", one.streak)] if one.streak >= 0 else []
+            read += [("tier", 0)] if _is_tiered(spec, one) else []
             for key in read:
                 parent[root(kind)] = root(keys.setdefault(key, kind))
     groups: dict[int, list[int]] = {}
@@ -169,9 +171,15 @@ def components(spec: Spec) -> list[list[int]]:
     return list(groups.values())
 
 
+def _is_tiered(spec: Spec, one: PreparedRule) -> bool:
+    """Say whether a rule gives the value that tiers count, or asks for the tier."""
+    ladder = spec.program.ladder
+    return ladder is not None and (one.needs_tier or one.rule.currency == spec.program.value_currency)
+
+
 def _has_memory(spec: Spec, kind: int) -> bool:
     return any(
-        one.streak >= 0 or any(x.slot >= 0 and not x.is_shared for x in one.limits)
+        one.streak >= 0 or _is_tiered(spec, one) or any(x.slot >= 0 and not x.is_shared for x in one.limits)
         for one in spec.book.rules[kind]
     )
 
@@ -201,7 +209,7 @@ def grant(spec: Spec, block: Block, shared: Shared | None) -> Granted:
             if spec.book.rules[kind] and len(mine):
                 order = np.argsort(steps[mine], kind="stable")
                 _put(spec, block, kind, granted, mine=mine, order=order, steps=steps[mine[order]])
-        Granting(spec.book, len(block.rows), shared).run(granted.events)
+        Granting(spec.book, len(block.rows), shared, _standings(spec, block)).run(granted.events)
     granted.grants = _collected(spec, block, granted)
     return granted
 
@@ -229,7 +237,8 @@ def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Grante
                 )
                 Granting(spec.book, 0).run({kind: granted.events[kind]})
         return
-    if not can_settle(spec.book, kinds):
+    is_tiered = any(_is_tiered(spec, one) for kind in kinds for one in spec.book.rules[kind])
+    if is_tiered or not can_settle(spec.book, kinds):
         _step_by_step(spec, block, kinds, granted, mine)
         return
     row = found.row[mine]
@@ -268,9 +277,15 @@ def _step_by_step(spec: Spec, block: Block, kinds: list[int], granted: Granted, 
             places = found.of_kind(kind)
             order = np.searchsorted(places, mine[inside])
             _put(spec, block, kind, granted, mine=places, order=order, steps=steps[inside].astype(np.int64))
-    Granting(spec.book, len(block.rows)).run(
+    Granting(spec.book, len(block.rows), None, _standings(spec, block)).run(
         {kind: granted.events[kind] for kind in kinds if kind in granted.events}
     )
+
+
+def _standings(spec: Spec, block: Block) -> Standings | None:
+    if spec.program.ladder is None:
+        return None
+    return Standings(spec.program, spec.clock, len(spec.kinds), len(block.rows), block.rows.arrival)
 
 
 def _put(
@@ -285,12 +300,15 @@ def _put(
     granted.events[kind] = _prepared(
         spec, kind, columns, row=block.found.row[at], day=block.found.day[at], step=steps
     )
+    granted.events[kind].rank = block.found.rank[at]
 
 
 def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array, step: Ints) -> KindEvents:
     """Prepare a kind's rules; without a ladder the tier is what the event's data say."""
     tier = columns.get("tier")
     rules = spec.book.rules[kind]
+    if spec.program.ladder is not None:
+        return _prepared_by_tier(spec, kind, columns, row=row, day=day, step=step)
     if tier is None or not any(one.rule.multiply_by_tier for one in rules):
         return prepare(rules, [columns], [None], row=row, day=day, step=step)
     words = tier.words or ()
@@ -305,6 +323,20 @@ def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array
         some = prepare(rules, [part], [word], row=row[mine], day=day[mine], step=step[mine])
         for k in range(len(rules)):
             events.asked[k][0][mine] = some.asked[k][0]
+    return events
+
+
+def _prepared_by_tier(
+    spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array, step: Ints
+) -> KindEvents:
+    """Prepare a kind's rules for every tier of the ladder: which is a member's is known on the way only."""
+    names = tier_names(spec.program)
+    none = np.zeros(len(row), dtype=np.int64)
+    versions: list[Columns] = [
+        columns if name is None else {**columns, "tier": Column(none, (name,))} for name in names
+    ]
+    events = prepare(spec.book.rules[kind], versions, list(names), row=row, day=day, step=step)
+    events.columns = columns
     return events
 
 

@@ -15,10 +15,11 @@ from attrs import define, field
 
 from userops.core.caps import Cap
 from userops.program.rules import Choice, EarnRule, Streak
-from userops.simulation.arrays import Floats, Ints, Mask
+from userops.simulation.arrays import Array, Floats, Ints, Mask
 from userops.simulation.rulebook import Columns, PreparedLimit, PreparedRule, Rulebook, asked_points, mask_of
+from userops.simulation.standings import Standings
 
-Added = dict[tuple[str, str], tuple[Ints, Ints]]
+Added = dict[tuple[str, str], tuple[Any, Any]]
 
 
 @define(eq=False)
@@ -39,6 +40,9 @@ class KindEvents:
     #: Of each event, the place of the member's tier in `tiers`, where the events' data say it.
     tier: Ints | None = None
     tiers: tuple[str | None, ...] = (None,)
+    #: What the ladder reads of each event: its rank on the day, and its fields.
+    rank: Ints | None = None
+    columns: Columns = field(factory=dict)
 
 
 def prepare(
@@ -106,6 +110,8 @@ class Granting:
     rows: int
     #: None while no limit between members is watched.
     shared: Shared | None = None
+    #: The members' standings, where the program has a ladder.
+    standings: Standings | None = None
     times: list[Ints] = field(init=False)
     points: list[Ints] = field(init=False)
     period: list[Ints] = field(init=False)
@@ -121,7 +127,7 @@ class Granting:
         self.streak_day = [np.full(rows, -2, dtype=np.int32) for _ in book.streaks]
         self.streak_length = [np.zeros(rows, dtype=np.int32) for _ in book.streaks]
 
-    def run(self, events: dict[int, KindEvents], tier_of: Any = None) -> None:
+    def run(self, events: dict[int, KindEvents]) -> None:
         """Decide all events, step by step; what is given stands in the events."""
         starts = {kind: np.flatnonzero(np.diff(one.step, prepend=-1)) for kind, one in events.items()}
         steps = (
@@ -139,19 +145,18 @@ class Granting:
         )
         order = np.lexsort((steps[1], steps[0]))
         for _, kind, low, high in steps[:, order].T.tolist():
-            self.step(kind, events[kind], low, high, tier_of)
+            self.step(kind, events[kind], low, high)
 
-    def step(self, kind: int, events: KindEvents, low: int, high: int, tier_of: Any = None) -> None:
+    def step(self, kind: int, events: KindEvents, low: int, high: int) -> None:
         """Decide events low to high of one kind: distinct members, in order of their numbers."""
         rules = self.book.rules[kind]
         part = slice(low, high)
         row, day = events.row[part], events.day[part]
-        tier = None if tier_of is None else tier_of(kind, row, day)
-        outcomes = self._decide(rules, events, part, tier)
+        outcomes = self._decide(kind, events, part)
         if self.shared is not None and high - low > 1 and not self._fits(rules, outcomes, row, day):
             middle = (low + high) // 2
-            self.step(kind, events, low, middle, tier_of)
-            self.step(kind, events, middle, high, tier_of)
+            self.step(kind, events, low, middle)
+            self.step(kind, events, middle, high)
             return
         for place, one in enumerate(rules):
             posted = outcomes[place]
@@ -163,16 +168,54 @@ class Granting:
                 posted = np.where(fits, posted, 0)
             events.given[place][part] = posted
             self._count(one, posted, row, day)
+            if self.standings is not None and one.rule.currency == self.book.program.value_currency:
+                self.standings.add(row, self._instants(kind, events, part), posted)
 
-    def _decide(
-        self, rules: Sequence[PreparedRule], events: KindEvents, part: slice, tier: Any
-    ) -> list[Ints]:
-        """Return what each rule gives before the ledger sees it: priority, then place, then groups."""
-        added: Added = {}
+    def _instants(self, kind: int, events: KindEvents, part: slice) -> Ints:
+        assert self.standings is not None and events.rank is not None  # noqa: S101, PT018 — asked with a ladder
+        return self.standings.at(events.row[part], events.day[part], events.rank[part], kind)
+
+    def _tier(self, kind: int, events: KindEvents, part: slice, more: Array | None = None) -> Any:
+        """Return (codes, names) of the members' tiers, or None where no rule of the kind asks for them."""
+        if self.standings is None or not any(one.needs_tier for one in self.book.rules[kind]):
+            return None
+        columns = {name: column.taken(part) for name, column in events.columns.items()}
+        at = self._instants(kind, events, part)
+        return self.standings.codes(events.row[part], at, columns, more), self.standings.names
+
+    def _decide(self, kind: int, events: KindEvents, part: slice) -> list[Ints]:
+        """Return what each rule gives before the ledger sees it; where a crossing counts at once, value first."""
+        rules, program = self.book.rules[kind], self.book.program
+        tier, added = self._tier(kind, events, part), Added()
+        if tier is None or not program.is_new_rate:
+            outcomes = self._decide_some(
+                range(len(rules)), kind, events=events, part=part, added=added, tier=tier
+            )
+        else:
+            is_value = [one.rule.currency == program.value_currency for one in rules]
+            first = [k for k in range(len(rules)) if is_value[k]]
+            rest = [k for k in range(len(rules)) if not is_value[k]]
+            outcomes = self._decide_some(first, kind, events=events, part=part, added=added, tier=tier)
+            gained = sum(outcomes.values(), start=np.zeros(part.stop - part.start, dtype=np.int64))
+            tier = self._tier(kind, events, part, gained)
+            outcomes |= self._decide_some(rest, kind, events=events, part=part, added=added, tier=tier)
+        return [outcomes[place] for place in range(len(rules))]
+
+    def _decide_some(
+        self,
+        some: Sequence[int],
+        kind: int,
+        *,
+        events: KindEvents,
+        part: slice,
+        added: Added,
+        tier: Any,
+    ) -> dict[int, Ints]:
+        """Let rules give in order of priority, then place; an exclusive group pays as its choice says."""
+        rules, choices = self.book.rules[kind], self.book.program.groups
         outcomes: dict[int, Ints] = {}
         groups: dict[str, list[int]] = {}
-        choices = self.book.program.groups
-        for place in sorted(range(len(rules)), key=lambda place: (rules[place].rule.priority, place)):
+        for place in sorted(some, key=lambda place: (rules[place].rule.priority, place)):
             group = rules[place].rule.group
             if choices.get(group, Choice.ALL) is Choice.ALL:
                 outcomes[place] = self._try(
@@ -189,7 +232,7 @@ class Granting:
             for k, place in enumerate(places):
                 outcomes[place] = np.where(chosen == k, tried[k], 0)
                 _add(added, rules[place], outcomes[place])
-        return [outcomes[place] for place in range(len(rules))]
+        return outcomes
 
     def _try(
         self, one: PreparedRule, place: int, *, events: KindEvents, part: slice, added: Added, tier: Any

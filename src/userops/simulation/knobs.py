@@ -24,10 +24,21 @@ _OPEN = {
 }  # fmt: skip
 
 
-def turned(table: Mapping[str, Any], program: Mapping[str, Any], changes: Mapping[str, Any]) -> Tables:
+def turned(
+    table: Mapping[str, Any],
+    program: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    *,
+    is_new: bool = False,
+) -> Tables:
     """Return copies of a plan's tables with values set at paths; an unknown path says what was meant."""
     plan_copy, program_copy = _copied(table), _copied(program)
     for path, value in changes.items():
+        if is_new and path.startswith("behaviour.events_per_month."):
+            kind = path.removeprefix("behaviour.events_per_month.")
+            rates = plan_copy.setdefault("behaviour", {}).setdefault("events_per_month", {})
+            rates[kind] = _as_toml(value)
+            continue
         _turn(plan_copy, program_copy, str(path), _as_toml(value))
     return plan_copy, program_copy
 
@@ -111,7 +122,9 @@ def _as_toml(value: Any) -> Any:
     """Return a value as a plan file would give it: decimals for binary floats."""
     if isinstance(value, float):
         return Decimal(repr(value))
-    return _plain(value) if isinstance(value, Mapping | list | tuple) else value
+    if isinstance(value, Mapping):
+        return {key: _as_toml(inner) for key, inner in value.items()}
+    return [_as_toml(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def without_events(table: Mapping[str, Any], kept: Collection[str]) -> dict[str, Any]:

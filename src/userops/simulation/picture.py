@@ -44,7 +44,7 @@ def fan_chart(values: Array, *, title: str, names: Sequence[str], line: float | 
     top = ticks[-1]
 
     def x(month: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * month / max(1, months - 1)
+        return float(LEFT + (WIDTH - LEFT - RIGHT) * month / max(1, months - 1))
 
     def y(value: float) -> float:
         return float(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (top - low)))

@@ -69,6 +69,10 @@ class Plan:
         """Return this plan with knobs turned: `plan.with_(**{"earn.delivery.points": 20_000})`."""
         return Plan.from_tables(*turned(self.table, self.program_table, changes))
 
+    def with_new(self, **changes: Any) -> Plan:
+        """Return this plan with values set, also of kinds of events that it did not name yet."""
+        return Plan.from_tables(*turned(self.table, self.program_table, changes, is_new=True))
+
     def simulate(
         self,
         *,

@@ -178,6 +178,15 @@ def _check(root: Section, program: Program, behaviours: Mapping[str, Behaviour])
                 draw = fields.get(field_name)
                 if draw is not None and (field_name == "kind" or draw.amount is None):
                     _place(root, name, "data").fault(kind, f"{field_name} {_WHY_FIELD[field_name]}")
+    for rule in program.earn:
+        if rule.on in kinds and rule.expires is not None and rule.expires.inactive_months:
+            root.fault(
+                "program", f"rule {rule.name!r} expires by inactive_months, which is not simulated yet"
+            )
+    if any(
+        counter.on == "points.redeemed" or counter.on.endswith(".cancelled") for counter in program.counters
+    ):
+        root.fault("program", "a counter of redemptions or cancellations is not simulated yet")
     if len(kinds) > MOST_KINDS:
         _place(root, "", "events_per_month").fault(
             None, f"at most {MOST_KINDS} kinds of events are simulated"

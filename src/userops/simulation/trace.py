@@ -99,9 +99,11 @@ def _events(spec: Spec, block: Block, found: Flows) -> tuple[Event, ...]:
     rows, kinds = len(block.rows), spec.kinds
     happened, places = block.found, [0] * len(kinds)
     listed: list[Event] = []
+    bounds = spec.clock.month_bounds()
     for k in range(len(happened.row)):
         kind, row, day = int(happened.kind[k]), int(happened.row[k]), int(happened.day[k])
-        data, amount = _data(block, kind, places[kind])
+        joined = bounds[int(block.rows.arrival[row])] if spec.program.ladder is not None else None
+        data, amount = _data(block, kind, places[kind], joined)
         places[kind] += 1
         tick = (int(happened.rank[k]) * len(kinds) + kind) * rows + row
         at = spec.clock.instant(day, tick)
@@ -121,8 +123,8 @@ def _events(spec: Spec, block: Block, found: Flows) -> tuple[Event, ...]:
     return tuple(sorted(listed, key=lambda event: event.at))
 
 
-def _data(block: Block, kind: int, place: int) -> tuple[dict[str, Any], int | None]:
-    data: dict[str, Any] = {}
+def _data(block: Block, kind: int, place: int, joined: Any) -> tuple[dict[str, Any], int | None]:
+    data: dict[str, Any] = {} if joined is None else {"joined_at": joined}
     for name, column in block.columns[kind].items():
         value = int(column.values[place])
         if column.words is not None:
