@@ -368,6 +368,10 @@ class Forecast:
             f"Sampling noise: one sample's total issued varies by ±{of_sample:.1%} from chance among its members "
             f"(taken out of the ranges), its mean over replications is good to ±{of_mean:.2%}."
         )
+        if self.bound.any():
+            notes.append(
+                f"In {int(self.bound.sum()):,} replications a limit shared by all members bound in the sample."
+            )
         notes.append(f"Liability: outstanding points at their funds' unit cost, in money{money}.")
         return tuple(notes)
 

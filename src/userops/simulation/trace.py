@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Trace:
     columns: Mapping[str, Array] = field(repr=False)
     #: Whether a limit shared by members bound, so that the clock's order decided.
     is_bound: bool
+    #: The first instant after the last month.
+    ends_at: datetime
 
     def to_columns(self) -> dict[str, Array]:
         """Return month (from 1), fund, issued, redeemed, expired, clawed_back, outstanding, refused."""
@@ -59,7 +62,9 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
         granted = grant(small, block, shared_of(small, block))
     found = flows(small, block, granted, is_logged=True)
     events = _events(small, block, found)
-    return Trace(events, _members(small, block), _columns(small, found), is_bound)
+    return Trace(
+        events, _members(small, block), _columns(small, found), is_bound, small.clock.month_bounds()[-1]
+    )
 
 
 def _scaled(spec: Spec, members: int) -> Spec:
