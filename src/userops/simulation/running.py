@@ -11,9 +11,11 @@ from attrs import define, frozen
 
 from userops.errors import UseropsError
 from userops.simulation.arrays import Array
-from userops.simulation.engine import Block, Flows, Granted, flows, gather, grant
-from userops.simulation.granting import Shared
+from userops.simulation.blocks import Block, gather
+from userops.simulation.engine import Granted, grant
+from userops.simulation.flows import Flows, flows
 from userops.simulation.population import World, chunk_sizes, sampled
+from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
 
 #: Members that go through the months together: their state stays in the processor's cache.

@@ -15,7 +15,7 @@ from attrs import define
 
 from userops.program.rules import Choice, Streak
 from userops.simulation.arrays import Array, Ints, Mask
-from userops.simulation.granting import KindEvents, streak_table
+from userops.simulation.prepared import KindEvents, streak_table
 from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
 
 ROUNDS = 8
