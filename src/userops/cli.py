@@ -77,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--out", type=Path, metavar="FILE.html", help="also write a report that opens offline"
     )
+    simulate.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes; the figures are the same (default: one a core)",
+    )
     simulate.set_defaults(run=_simulate)
     return parser
 

@@ -273,10 +273,8 @@ def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) ->
         return None
     history = [*state.value, (event.at, more)] if more else state.value
     record = {**state.record, **event.data}
-    standing = program.ladder.standing(
-        history, as_of=event.at, record=record, grants=state.record.get("grants", ())
-    )
-    return standing.tier
+    grants = state.record.get("grants", ())
+    return program.ladder.standing_before(history, event.at, record=record, grants=grants).tier
 
 
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:

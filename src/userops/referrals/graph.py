@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core.calendar import from_micros, micros
-from userops.core.ids import identifier
 from userops.errors import InvalidValue
-from userops.referrals.binding import Binder, Facts, bind, read_facts
+from userops.referrals.binding import Binder, Facts, bind, read_attributes, read_facts
 from userops.referrals.forest import Forest
-from userops.referrals.from_networkx import check_ids, copied, read_networkx, shown
+from userops.referrals.from_networkx import check_ids, copied, micros_column, read_networkx, shown
 from userops.referrals.invitations import Binding, Invitation, Refusal, Reject
 from userops.referrals.ripple import NO_TIME, Ripple, ripple_of
 
@@ -89,7 +88,7 @@ class ReferralGraph:
         """
         facts = read_facts(same_person, members, orders or {}, staff, flagged)
         binder = bind(invitations, Binding() if binding is None else binding, facts)
-        return cls._of_binder(binder, facts, _by_person(attributes or {}, facts))
+        return cls._of_binder(binder, facts, read_attributes(attributes or {}, facts))
 
     @classmethod
     def _of_binder(cls, binder: Binder, facts: Facts, given: Mapping[str, dict[str, Any]]) -> ReferralGraph:
@@ -158,7 +157,7 @@ class ReferralGraph:
         names: Sequence[Any] = range(len(column)) if members is None else tuple(check_ids(members))
         if len(names) != len(column) or len(set(names)) != len(names):
             raise InvalidValue(f"{len(column)} parents need as many members, each named once")
-        starts = None if at is None else _micros_column(at)
+        starts = None if at is None else micros_column(at)
         if starts is not None and starts.shape != column.shape:
             raise InvalidValue("at has one time for each member")
         return cls(names, column, starts=starts)
@@ -373,29 +372,3 @@ class ReferralGraph:
                 if at is not None and self._forest.parent[k] < 0:
                     self._times[k] = at
         return self._times
-
-
-def _by_person(attributes: Mapping[str, Mapping[str, Any]], facts: Facts) -> dict[str, dict[str, Any]]:
-    given: dict[str, dict[str, Any]] = {}
-    if not isinstance(attributes, Mapping):
-        raise InvalidValue("attributes maps members to their attributes")
-    for account in sorted(identifier(account, "a member") for account in attributes):
-        values = attributes[account]
-        if not isinstance(values, Mapping):
-            raise InvalidValue(f"the attributes of {shown(account)} must be a mapping")
-        one = facts.person(account)
-        # The smallest account's word counts where accounts of one person differ.
-        given[one] = copied(values) | given.get(one, {})
-    return given
-
-
-def _micros_column(at: Any) -> NDArray[np.int64]:
-    try:
-        column = np.asarray(at)
-    except ValueError:
-        raise InvalidValue("at is one column of microseconds") from None
-    if column.dtype.kind == "M":
-        column = column.astype("datetime64[us]").view(np.int64)
-    if column.size and column.dtype.kind not in "iu":
-        raise InvalidValue("at is one column of whole microseconds since 1970, or of datetime64")
-    return column.astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ from userops.points.books import Period
 from userops.points.stores.declared import Declared
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
-from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
+from userops.points.values import Currency, Entry, Fund, LotState, Receipt
 from userops.points.wallet import NEVER, DebtState, HoldState, Wallet, spending_order
 
 #: "Never" as the tables keep it.
@@ -322,12 +322,6 @@ class Session:
         row = self.row(member)
         assert row is not None, "an entry's member has a wallet"  # noqa: S101
         return row.commitment
-
-    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
-        """Yield where rows are not what was written."""
-        from userops.points.stores.checking import check_rows
-
-        return check_rows(self, name)
 
 
 def hold_state(values: Sequence[Any]) -> HoldState:

@@ -76,6 +76,9 @@ class Driver(Protocol):
     def is_passing(self, error: Exception) -> bool:
         """Say whether trying again may help: busy, deadlock, a lost connection, a race for one id."""
 
+    def describe(self, error: Exception) -> str:
+        """Return what went wrong in words that show neither a password nor anybody's data."""
+
     def many(self, values: Sequence[Any]) -> Any:
         """Return a list as one parameter."""
 
