@@ -69,24 +69,46 @@ class Granted:
     grants: Grants
 
 
-def grant(spec: Spec, block: Block, shared: Shared | None) -> Granted:
-    """Run the rules over a block: without shared limits in any order, with them by the clock."""
+@define(eq=False)
+class Bound:
+    """Shared limits that bind: the places of funds, and of program-wide caps."""
+
+    funds: set[int]
+    caps: set[int]
+
+
+def grant(spec: Spec, block: Block, shared: Shared | None, bound: Bound | None = None) -> Granted:
+    """Run the rules over a block: by the clock where shared limits bind, all other rules in any order."""
     granted = Granted({}, {}, _no_grants())
-    if shared is None:
-        for kinds in components(spec):
+    clocked = set() if shared is None else _kinds_under(spec, bound)
+    for kinds in components(spec):
+        if not clocked & set(kinds):
             _grant_component(spec, block, kinds, granted)
-    else:
-        found = block.found
+    if shared is not None:
+        found, some = block.found, Granted({}, {}, _no_grants())
         widest = int(found.rank.max(initial=0)) + 1
         steps = found.day.astype(np.int64) * widest + found.rank
-        for kind in range(len(spec.kinds)):
+        for kind in sorted(clocked):
             mine = found.of_kind(kind)
-            if spec.book.rules[kind] and len(mine):
+            if len(mine):
                 order = np.argsort(steps[mine], kind="stable")
-                _put(spec, block, kind, granted, mine=mine, order=order, steps=steps[mine[order]])
-        Granting(spec.book, len(block.rows), shared, _standings(spec, block)).run(granted.events)
+                _put(spec, block, kind, some, mine=mine, order=order, steps=steps[mine[order]])
+        Granting(spec.book, len(block.rows), shared, _standings(spec, block)).run(some.events)
+        granted.events |= some.events
+        granted.places |= some.places
     granted.grants = _collected(spec, block, granted)
     return granted
+
+
+def _kinds_under(spec: Spec, bound: Bound | None) -> set[int]:
+    """Return the kinds whose rules are under a limit that binds, and those that share memory with them."""
+    found: set[int] = set()
+    for kinds in components(spec):
+        rules = [rule for kind in kinds for rule in spec.book.rules[kind]]
+        if bound is None or any(x.fund in bound.funds or bound.caps & set(x.shared_counts) for x in rules):
+            found |= set(kinds)
+    # A cap within one event ties its rules together, and so does the place of an entry: kinds go whole.
+    return found
 
 
 def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Granted) -> None:

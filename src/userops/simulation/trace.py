@@ -17,7 +17,7 @@ from userops.simulation.engine import grant
 from userops.simulation.flows import Flows, flows
 from userops.simulation.population import chunk_sizes
 from userops.simulation.rulebook import MISSING
-from userops.simulation.running import shared_of, used_by
+from userops.simulation.running import grant_by_the_clock, used_by
 from userops.simulation.spec import Spec
 
 #: Redemptions come so long after noon: later than every earn of the day.
@@ -59,9 +59,10 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     chunks = [(0, place, chunk) for place, chunk, _ in chunk_sizes(world)]
     block = gather(small, [world], chunks, is_full=True)
     granted = grant(small, block, None)
-    is_bound = bool(used_by(small, block, granted).bound(small).any())
+    bound = used_by(small, block, granted).limits(small)
+    is_bound = bool(bound.funds or bound.caps)
     if is_bound:
-        granted = grant(small, block, shared_of(small, block))
+        granted = grant_by_the_clock(small, block, bound)
     found = flows(small, block, granted, is_logged=True)
     events = _events(small, block, found)
     return Trace(
