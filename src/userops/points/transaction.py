@@ -20,6 +20,8 @@ from userops.points.posting import post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
 
+_EARLIEST, _LATEST = -(2**62), 2**62
+
 
 def _instant_or_none(value: datetime | None) -> datetime | None:
     return None if value is None else instant(value, "a time")
@@ -77,10 +79,23 @@ class Posting:
         rule: str | None = None,
         event: str | None = None,
         reference: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> tuple[Entry, ...]:
-        """Return entries in order of recording, those of this transaction last."""
-        found = self._books.entries(member, rule=rule, event=event, reference=reference)
+        """Return entries in order of recording, those of this transaction last.
+
+        `rule=""` chooses those of no rule. A member's entries of a rule, or of none, that took effect in
+        `[start, end)` are found by an index: what lies outside is not read.
+        """
+        within = None
+        if start is not None or end is not None:
+            within = (_EARLIEST if start is None else micros(start), _LATEST if end is None else micros(end))
+        found = self._books.entries(member, rule=rule, event=event, reference=reference, within=within)
         return tuple(entry for entry in found if kind is None or entry.kind == kind)
+
+    def undone(self, entries: Iterable[str]) -> dict[str, int]:
+        """Return how many points of each of these entries have been undone, where any were."""
+        return self._books.undone_of(tuple(entries))
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""
