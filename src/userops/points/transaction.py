@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import field, frozen
 
 from userops.core.amounts import whole
-from userops.core.calendar import instant, micros
+from userops.core.calendar import from_micros, instant, micros
 from userops.core.commands import Command
 from userops.core.ids import MAX_TEXT_BYTES, identifier
 from userops.errors import InvalidValue, NotPosted, Rejected
@@ -96,6 +96,11 @@ class Posting:
     def undone(self, entries: Iterable[str]) -> dict[str, int]:
         """Return how many points of each of these entries have been undone, where any were."""
         return self._books.undone_of(tuple(entries))
+
+    def latest(self, member: str) -> datetime | None:
+        """Return the latest instant at which an entry of a member took effect; None without entries."""
+        wallet = self._books.wallet(identifier(member, "member"))
+        return from_micros(wallet.latest) if wallet.length else None
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -24,8 +24,9 @@ from userops.program.rules import (
     Proportional,
     RedeemRule,
     Streak,
+    fields_read,
 )
-from userops.program.state import State, Tally, counted, last_paid, streak_length
+from userops.program.state import Past, Tally, counted, streak_length
 
 
 @define
@@ -34,24 +35,31 @@ class Deciding:
 
     program: Rulebook
     event: Event
-    state: State
+    past: Past
     tier: str | None
     tally: Tally
     record: dict[str, Any]
 
     @classmethod
-    def of(cls, program: Rulebook, event: Event, state: State, tier: str | None) -> Deciding:
-        """Gather what conditions may read: the person, the event's data, amount, counters and tier."""
-        record = {**state.record, **event.data}
+    def of(
+        cls,
+        program: Rulebook,
+        event: Event,
+        past: Past,
+        tier: str | None = None,
+        fields: Collection[str] = (),
+    ) -> Deciding:
+        """Gather what rules may read: the person, the event's data, amount, tier, and counters among `fields`."""
+        record = {**past.record, **event.data}
         if event.amount is not None:
             record["amount"] = event.amount
-        for counter in program.counters:
-            record[counter.name] = counted(state, counter, event.at, program.tz)
+        for counter in (counter for counter in program.counters if counter.name in fields):
+            record[counter.name] = counted(past, counter, event.at, program.tz)
         if tier is None and program.ladder is None:
             tier = record["tier"] if isinstance(record.get("tier"), str) else None
         if tier is not None:
             record["tier"] = tier
-        return cls(program, event, state, tier, Tally(state, program.tz, program.cap_names), record)
+        return cls(program, event, past, tier, Tally(past, program.tz, program.capped_rules), record)
 
     @property
     def reference(self) -> str:
@@ -152,7 +160,8 @@ def _exact_points(deciding: Deciding, rule: EarnRule) -> Fraction | None:
         return Fraction(points.points)
     if isinstance(points, Streak):
         day = local_day(deciding.event.at, deciding.program.tz)
-        return points.on_day(streak_length(deciding.state, rule.name, day, deciding.program.tz))
+        most = len(points.steps)
+        return points.on_day(streak_length(deciding.past, rule.name, day, deciding.program.tz, most=most))
     return points.of_record(deciding.record)
 
 
@@ -178,7 +187,7 @@ def _earn_commands(deciding: Deciding, rule: EarnRule, points: int) -> tuple[Com
     expires_at, extend = None, None
     if rule.expires is not None:
         anchor = event.at
-        before = last_paid(deciding.state, rule.name) if rule.expires.inactive_months else None
+        before = deciding.past.last_paid(rule.name) if rule.expires.inactive_months else None
         if before is not None:
             anchor = max(before, event.at)
             extend = anchor > before
@@ -267,14 +276,14 @@ def note_of(deciding: Deciding) -> Note:
     )
 
 
-def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) -> str | None:
+def tier_before(program: Rulebook, event: Event, past: Past, more: int = 0) -> str | None:
     """Return the tier that the program's ladder gives the member at the event, `more` value counted too."""
     if program.ladder is None:
         return None
-    history = [*state.value, (event.at, more)] if more else state.value
-    record = {**state.record, **event.data}
+    history = [*past.value, (event.at, more)] if more else past.value
+    record = {**past.record, **event.data}
     standing = program.ladder.standing(
-        history, as_of=event.at, record=record, grants=state.record.get("grants", ())
+        history, as_of=event.at, record=record, grants=past.record.get("grants", ())
     )
     return standing.tier
 
@@ -282,26 +291,28 @@ def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) ->
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:
     """Decide all rules at one tier; where a crossing counts at once, value first and the rest at the new."""
     program = deciding.program
-    if program.ladder is None or not program.is_new_rate:
-        return decide_earns(deciding, rules)
     is_value = [rule.currency == program.value_currency for rule in rules]
+    late = [rule for rule, value in zip(rules, is_value, strict=True) if not value]
+    if not (program.is_new_rate and any("tier" in fields_read(rule) for rule in late)):
+        return decide_earns(deciding, rules)
     first = decide_earns(deciding, [rule for rule, value in zip(rules, is_value, strict=True) if value])
     gained = sum(outcome.given for outcome in first)
-    tier = tier_before(program, deciding.event, deciding.state, gained)
+    tier = tier_before(program, deciding.event, deciding.past, gained)
     deciding.tier = tier
     if tier is not None:
         deciding.record["tier"] = tier
-    rest = decide_earns(deciding, [rule for rule, value in zip(rules, is_value, strict=True) if not value])
-    merged = {True: iter(first), False: iter(rest)}
+    merged = {True: iter(first), False: iter(decide_earns(deciding, late))}
     return [next(merged[value]) for value in is_value]
 
 
-def decide_event(program: Rulebook, event: Event, state: State) -> Decision:
-    """Decide an event that is no cancellation."""
+def decide_event(program: Rulebook, event: Event, past: Past) -> Decision:
+    """Decide an event that is no cancellation; of the past, what its rules do not read is not asked for."""
     earns = [rule for rule in program.earn if rule.on == event.kind]
     redeems = [rule for rule in program.redeem if rule.on == event.kind]
-    tier = tier_before(program, event, state) if earns or redeems else None
-    deciding = Deciding.of(program, event, state, tier)
+    fields = {name for rule in earns for name in fields_read(rule)}
+    fields |= {name for rule in redeems for name in fields_read(rule)}
+    tier = tier_before(program, event, past) if "tier" in fields else None
+    deciding = Deciding.of(program, event, past, tier, fields)
     outcomes = _decide_at_tiers(deciding, earns) + decide_redeems(deciding, redeems)
     counts = program.counts(event.kind)
     has_effect = any(outcome.commands for outcome in outcomes)

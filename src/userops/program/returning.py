@@ -11,19 +11,19 @@ from userops.program.deciding import Deciding, note_of
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED
-from userops.program.state import Given, State, returns_of
+from userops.program.state import Given, Past, returns_of
 
 
-def decide_return(program: Rulebook, event: Event, state: State) -> Decision:
+def decide_return(program: Rulebook, event: Event, past: Past) -> Decision:
     """Take back what the reference of a `<kind>.cancelled` event gave; no rule is evaluated anew.
 
     Without an amount everything left goes. With one, what stays of each rule's grant is
     ⌊given · (amount left) / (amount then)⌋, counted over all returns so far.
     """
-    deciding = Deciding.of(program, event, state, None)
-    kind = event.kind.removesuffix(CANCELLED)
-    found = [one for one in state.given if one.kind == kind and one.reference == deciding.reference]
-    then, back = returns_of(state.noted, kind, deciding.reference)
+    deciding = Deciding.of(program, event, past)
+    kind, about = event.kind.removesuffix(CANCELLED), past.about(deciding.reference)
+    found = [one for one in about.given if one.kind == kind]
+    then, back = returns_of(about.noted, kind, deciding.reference)
     refusal, before, after = _shares(event, found, then, back)
     if refusal:
         outcome = Outcome(rule=event.kind, status=Status.REFUSED, why=refusal)

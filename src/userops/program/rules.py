@@ -227,6 +227,17 @@ class BenefitOffer:
         return (self.start is None or self.start <= day) and (self.until is None or day < self.until)
 
 
+def fields_read(rule: EarnRule | RedeemRule) -> set[str]:
+    """Return the fields that deciding a rule may read: its condition's, its grant's, its caps', the tier's."""
+    found = {*rule.when.fields()}
+    found.update(name for name in (getattr(rule.points, "of", ""), getattr(rule.points, "by", "")) if name)
+    if isinstance(rule, EarnRule):
+        found.update(name for limit in rule.limits for name in limit.when.fields())
+        if rule.multiply_by_tier:
+            found.add("tier")
+    return found
+
+
 class Choice(enum.Enum):
     """Which rule of an exclusive group pays: the one that gives most, the first that gives, or all."""
 

@@ -16,18 +16,23 @@ from userops.errors import IdConflict, Rejected
 from userops.points import Entry, Ledger, Posting
 from userops.program.deciding import decide_event
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.past import Read, counter_name
 from userops.program.returning import decide_return
 from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED, Limit
-from userops.program.state import Bucket, State, bucket_of, read_state
+from userops.program.state import Bucket, Given, Past, State, bucket_of, read_state
 
 Members = Mapping[str, Mapping[str, Any]] | None
 
 
-def decide(program: Rulebook, event: Event, state: State) -> Decision:
+def is_return(event: Event) -> bool:
+    """Say whether an event takes back what its reference gave."""
+    return event.kind.endswith(CANCELLED) and event.kind != CANCELLED
+
+
+def decide(program: Rulebook, event: Event, past: Past) -> Decision:
     """Return what the rules make of an event: a cancellation takes back, anything else gives or spends."""
-    is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
-    return (decide_return if is_return else decide_event)(program, event, state)
+    return (decide_return if is_return(event) else decide_event)(program, event, past)
 
 
 def handle(program: Rulebook, event: Event, ledger: Ledger, members: Members) -> Decision:
@@ -39,35 +44,40 @@ def _handle(program: Rulebook, event: Event, posting: Posting, members: Members)
     before = _answered(program, event, posting)
     if before is not None:
         return before
-    state = read_past(program, posting, event, members)
-    decision = decide(program, event, state)
+    past = Read(program, posting, event.member, dict((members or {}).get(event.member, {})))
+    decision = decide(program, event, past)
+    # Read before anything is taken back: what is left of a grant tells whether all of it goes.
+    given = _given_about(program, event, past)
     outcomes = tuple(_post_outcome(outcome, posting) for outcome in decision.outcomes)
     # What nothing came of can be tried again: it leaves no trace unless a counter counts it.
     is_recorded = any(outcome.receipts for outcome in outcomes) or program.counts(event.kind)
     notes = decision.notes if is_recorded else ()
     for note in notes:
         posting.post(note)
-    _count_for_program(program, event, outcomes, posting, state)
+    _count_for_program(program, event, outcomes, posting, given)
     return evolve(decision, outcomes=outcomes, notes=notes)
 
 
-def read_past(program: Rulebook, posting: Posting, event: Event, members: Members) -> State:
-    """Return a member's past, with what is known of the person and the program-wide counts of now."""
-    state = read_state(posting.entries(event.member), program.prefix, program.value_currency)
-    counts = {}
-    for limit in program.limits_of_all:
-        bucket = bucket_of(limit.name, limit.cap, event.at, event.reference or event.id, program.tz)
-        counts[bucket] = (
-            posting.counter(_counter(program, bucket, "times")),
-            posting.counter(_counter(program, bucket, "points")),
-        )
-    return evolve(state, record=dict((members or {}).get(event.member, {})), program=counts)
+def _given_about(program: Rulebook, event: Event, past: Past) -> dict[str, Given]:
+    """Return what the reference of a cancellation gave, where caps of the whole program count it."""
+    if not (program.limits_of_all and is_return(event)):
+        return {}
+    return {one.entry: one for one in past.about(event.reference or event.id).given}
 
 
 def state_of(program: Rulebook, ledger: Ledger, member: str, at: datetime, members: Members) -> State:
-    """Return a member's past as the rules see it at an instant."""
-    probe = Event("probe", "probe", member, at)
-    return ledger.transact([member], lambda posting: read_past(program, posting, probe, members))
+    """Return all of a member's past as the rules see it at an instant, folded from the entries."""
+
+    def read(posting: Posting) -> State:
+        state = read_state(posting.entries(member), program.prefix, program.value_currency)
+        past = Read(program, posting, member, {})
+        buckets = [
+            bucket_of(limit.name, limit.cap, at, "probe", program.tz) for limit in program.limits_of_all
+        ]
+        counts = {bucket: past.counted_in_program(bucket) for bucket in buckets}
+        return evolve(state, record=dict((members or {}).get(member, {})), program=counts)
+
+    return ledger.transact([member], read)
 
 
 def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | None:
@@ -150,12 +160,12 @@ def _points_of(commands: Sequence[Command]) -> int:
     return total
 
 
-def _counter(program: Rulebook, bucket: Bucket, what: str) -> str:
-    return derived_id(program.name, *bucket, what)
-
-
 def _count_for_program(
-    program: Rulebook, event: Event, outcomes: tuple[Outcome, ...], posting: Posting, state: State
+    program: Rulebook,
+    event: Event,
+    outcomes: tuple[Outcome, ...],
+    posting: Posting,
+    given: Mapping[str, Given],
 ) -> None:
     """Count grants, and what was taken back of them, against caps of the whole program."""
     if not program.limits_of_all:
@@ -170,17 +180,19 @@ def _count_for_program(
         if isinstance(command, Earn):
             found = _program_buckets(program, command.rule, command.at, command.reference)
             for bucket, limits in found.items():
-                posting.count(_counter(program, bucket, "times"), 1, _least(limits, "times"))
-                posting.count(_counter(program, bucket, "points"), command.points, _least(limits, "points"))
+                posting.count(counter_name(program, bucket, "times"), 1, _least(limits, "times"))
+                posting.count(
+                    counter_name(program, bucket, "points"), command.points, _least(limits, "points")
+                )
         elif isinstance(command, Reverse):
-            one = next((one for one in state.given if one.entry == command.entry), None)
+            one = given.get(command.entry)
             if one is None or one.is_spend:
                 continue
             points = taken[command.id]
             for bucket in _program_buckets(program, one.rule, one.at, one.reference):
-                posting.count(_counter(program, bucket, "points"), -points)
+                posting.count(counter_name(program, bucket, "points"), -points)
                 if points and points == one.left:
-                    posting.count(_counter(program, bucket, "times"), -1)
+                    posting.count(counter_name(program, bucket, "times"), -1)
 
 
 def _program_buckets(program: Rulebook, rule: str, at: datetime, reference: str) -> dict[Bucket, list[Limit]]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import Factory, define, evolve, field, frozen
 
-from userops.core.calendar import local_day, shift
+from userops.core.calendar import local_day, month_end, shift
 from userops.core.caps import Cap
 from userops.core.ids import split_id
+from userops.errors import InvalidValue
 from userops.program.rules import CANCELLED, Counter, Limit
 
 #: (whose grants count, the period's kind, the period or reference): what a cap counts together.
 Bucket = tuple[str, str, str]
+
+_MICROSECOND = timedelta(microseconds=1)
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
+_FIRST_DAY, _LAST_DAY = date.min.toordinal(), date.max.toordinal()
 
 
 @frozen
@@ -62,15 +68,77 @@ class State:
         """Return this state of a member about whom more is known."""
         return self if record is None else evolve(self, record=dict(record))
 
+    def granted(
+        self, rules: Collection[str], start: datetime | None = None, end: datetime | None = None
+    ) -> list[Given]:
+        """Return what rules gave in `[start, end)`, spends left out."""
+        return [
+            one
+            for one in self.given
+            if one.rule in rules and not one.is_spend and _lies_within(one.at, start, end)
+        ]
+
+    def last_paid(self, rule: str) -> datetime | None:
+        """Return when a rule last paid, by the time of the event."""
+        return max((one.at for one in self.given if one.rule == rule), default=None)
+
+    def about(self, reference: str) -> State:
+        """Return what was given and recorded about a reference."""
+        return State(
+            tuple(one for one in self.given if one.reference == reference),
+            tuple(one for one in self.noted if one.reference == reference),
+        )
+
+    def recorded(self, kind: str, start: datetime | None, end: datetime | None) -> list[Noted]:
+        """Return the recorded events of a kind in `[start, end)`."""
+        return [one for one in self.noted if one.kind == kind and _lies_within(one.at, start, end)]
+
+    def counted_in_program(self, bucket: Bucket) -> tuple[int, int]:
+        """Return (times, points) that the whole program has given in a bucket."""
+        return self.program.get(bucket, (0, 0))
+
+
+class Past(Protocol):
+    """What decisions ask of a member's past: a `State` knows it, a ledger is asked for just that."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What is known about the person beside the events."""
+
+    @property
+    def value(self) -> Sequence[tuple[datetime, int]]:
+        """The history of the tiers' currency."""
+
+    def granted(
+        self, rules: Collection[str], start: datetime | None = None, end: datetime | None = None
+    ) -> Sequence[Given]:
+        """Return what rules gave in `[start, end)`, spends left out."""
+
+    def last_paid(self, rule: str) -> datetime | None:
+        """Return when a rule last paid, by the time of the event."""
+
+    def about(self, reference: str) -> State:
+        """Return what was given and recorded about a reference."""
+
+    def recorded(self, kind: str, start: datetime | None, end: datetime | None) -> Sequence[Noted]:
+        """Return the recorded events of a kind in `[start, end)`."""
+
+    def counted_in_program(self, bucket: Bucket) -> tuple[int, int]:
+        """Return (times, points) that the whole program has given in a bucket."""
+
+
+def _lies_within(at: datetime, start: datetime | None, end: datetime | None) -> bool:
+    return (start is None or start <= at) and (end is None or at < end)
+
 
 @define
 class Tally:
-    """How often, and with how many points, rules have paid: from a state, and what a decision adds."""
+    """How often, and with how many points, rules have paid: from the past, and what a decision adds."""
 
-    state: State
+    past: Past
     tz: tzinfo
-    #: Of each rule, the names under which caps count it (its own, and shared caps).
-    names: Mapping[str, tuple[str, ...]]
+    #: Under each name that caps count by, the rules whose grants count.
+    rules: Mapping[str, tuple[str, ...]]
     added: dict[Bucket, tuple[int, int]] = Factory(dict)
 
     def used(self, limit: Limit, at: datetime, reference: str) -> tuple[int, int]:
@@ -78,23 +146,24 @@ class Tally:
         bucket = bucket_of(limit.name, limit.cap, at, reference, self.tz)
         more = self.added.get(bucket, (0, 0))
         if limit.cap.scope == "program":
-            past = self.state.program.get(bucket, (0, 0))
+            before = self.past.counted_in_program(bucket)
         else:
-            past = self._of_member(limit, bucket)
-        return past[0] + more[0], past[1] + more[1]
+            before = self._of_member(limit, bucket, at, reference)
+        return before[0] + more[0], before[1] + more[1]
 
-    def _of_member(self, limit: Limit, bucket: Bucket) -> tuple[int, int]:
-        times = points = 0
-        for one in self.state.given:
-            if (
-                one.left > 0
-                and not one.is_spend
-                and limit.name in self.names.get(one.rule, ())
-                and bucket_of(limit.name, limit.cap, one.at, one.reference, self.tz) == bucket
-            ):
-                times += 1
-                points += one.left
-        return times, points
+    def _of_member(self, limit: Limit, bucket: Bucket, at: datetime, reference: str) -> tuple[int, int]:
+        rules = self.rules.get(limit.name, ())
+        found: Sequence[Given]
+        if limit.cap.per == "reference":
+            found = self.past.about(reference).granted(rules)
+        else:
+            found = self.past.granted(rules, *around(at, limit.cap.per, self.tz))
+        counted = [
+            one.left
+            for one in found
+            if one.left > 0 and bucket_of(limit.name, limit.cap, one.at, one.reference, self.tz) == bucket
+        ]
+        return len(counted), sum(counted)
 
     def add(self, limits: Iterable[Limit], at: datetime, reference: str, points: int) -> None:
         """Count a grant of this decision under its limits: once in each bucket, however many limits read it."""
@@ -108,28 +177,54 @@ def bucket_of(name: str, cap: Cap, at: datetime, reference: str, tz: tzinfo) -> 
     return (name, cap.per, cap.period(at, reference, tz))
 
 
-def streak_length(state: State, rule: str, day: date, tz: tzinfo) -> int:
-    """Return which day in a row `day` is, for a rule that paid on the days before it."""
-    paid = {local_day(one.at, tz) for one in state.given if one.rule == rule and one.left > 0}
-    length, before = 1, day
-    while (before := before - timedelta(days=1)) in paid:
+def around(at: datetime, per: str, tz: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """Return a span that holds the period of `at` with a day to spare: what lies in it is compared exactly.
+
+    >>> from userops.core.calendar import zone
+    >>> [str(t.date()) for t in around(datetime(2027, 1, 5, tzinfo=UTC), "month", zone("UTC"))]
+    ['2026-12-31', '2027-02-02']
+    """
+    if per == "lifetime":
+        return None, None
+    day = local_day(at, tz)
+    first, last = {
+        "day": lambda: (day, day),
+        "week": lambda: (day - timedelta(days=day.weekday()), day + timedelta(days=6 - day.weekday())),
+        "month": lambda: (day.replace(day=1), month_end(day)),
+        "year": lambda: (date(day.year, 1, 1), date(day.year, 12, 31)),
+    }[per]()
+    return days_around(first, last)
+
+
+def days_around(first: date, last: date) -> tuple[datetime | None, datetime | None]:
+    """Return a span that holds local days of any zone: no zone is a whole day away from UTC."""
+    start = None if first.toordinal() < _FIRST_DAY + 1 else first - timedelta(days=1)
+    end = None if last.toordinal() > _LAST_DAY - 2 else last + timedelta(days=2)
+    return (
+        None if start is None else datetime(start.year, start.month, start.day, tzinfo=UTC),
+        None if end is None else datetime(end.year, end.month, end.day, tzinfo=UTC),
+    )
+
+
+def streak_length(past: Past, rule: str, day: date, tz: tzinfo, *, most: int) -> int:
+    """Return which day in a row `day` is, for a rule that paid on the days before it; `most` at most."""
+    first = date.fromordinal(max(_FIRST_DAY, day.toordinal() - most))
+    paid = {local_day(one.at, tz) for one in past.granted((rule,), *days_around(first, day)) if one.left > 0}
+    length = 1
+    while length < most and day.toordinal() - length >= _FIRST_DAY and day - timedelta(days=length) in paid:
         length += 1
     return length
 
 
-def last_paid(state: State, rule: str) -> datetime | None:
-    """Return when a rule last paid, by the time of the event."""
-    return max((one.at for one in state.given if one.rule == rule), default=None)
-
-
-def counted(state: State, counter: Counter, at: datetime, tz: tzinfo) -> int | Fraction:
+def counted(past: Past, counter: Counter, at: datetime, tz: tzinfo) -> int | Fraction:
     """Return a counter's value before `at`: recorded events in `(at - window, at]`, or their amounts."""
-    start = (
-        shift(at, tz, months=-counter.months, days=-counter.days) if counter.months or counter.days else None
-    )
-    found = [
-        n for n in state.noted if n.kind == counter.on and n.at <= at and (start is None or start < n.at)
-    ]
+    start = None
+    if counter.months or counter.days:
+        # A window that reaches before the first year there is has no start.
+        with suppress(InvalidValue):
+            start = shift(at, tz, months=-counter.months, days=-counter.days)
+    end = at + _MICROSECOND if at < _LAST_INSTANT else None
+    found = [one for one in past.recorded(counter.on, start, end) if start is None or start < one.at]
     if counter.is_sum:
         total = sum((Fraction(n.amount) for n in found if n.amount is not None), Fraction(0))
         return int(total) if total.denominator == 1 else total
