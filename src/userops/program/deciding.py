@@ -25,6 +25,7 @@ from userops.program.rules import (
     RedeemRule,
     Streak,
     fields_read,
+    redemption_into,
 )
 from userops.program.state import Past, Tally, counted, streak_length
 
@@ -119,9 +120,9 @@ def _decide_group(deciding: Deciding, group: str, rules: list[tuple[int, EarnRul
 
 def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     event, record = deciding.event, deciding.record
-    if not rule.is_in_force(local_day(event.at, deciding.program.tz)):
-        return Outcome(rule=rule.name, status=Status.NOT, why="it is not in force on that day")
     try:
+        if not rule.is_in_force(local_day(event.at, deciding.program.tz)):
+            return Outcome(rule=rule.name, status=Status.NOT, why="it is not in force on that day")
         if not rule.when.holds(record):
             findings = rule.when.explain(record)
             return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=_first_failure(findings))
@@ -144,9 +145,14 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
 def _first_failure(findings: Sequence[Any]) -> str:
     for finding in findings:
         if finding.held is not True:
-            shown = "missing" if finding.held is None else repr(finding.value)
+            shown = "missing" if finding.held is None else _shown(finding.value)
             return f"it asks that {finding.atom}, and {finding.field} is {shown}"
     return "its condition does not hold"
+
+
+def _shown(value: object) -> str:
+    """Return a value as people write it: a sum of decimals is a decimal."""
+    return f"{float(value):g}" if isinstance(value, Fraction) else repr(value)
 
 
 def _missing_field(rule: EarnRule | RedeemRule) -> str:
@@ -211,15 +217,16 @@ def decide_redeems(deciding: Deciding, rules: Sequence[RedeemRule]) -> list[Outc
     """Let each rule spend; a redemption event of the program's own kind spends its amount."""
     outcomes = [_decide_redeem(deciding, rule) for rule in rules]
     if deciding.event.kind == REDEEMED:
-        sink = deciding.event.data.get("sink", "redeemed")
-        rule = RedeemRule(
-            name=REDEEMED,
-            on=REDEEMED,
-            points=Proportional(Fraction(1), Fraction(1), "amount"),
-            sink=sink if isinstance(sink, str) and sink else "redeemed",
-        )
-        outcomes.append(_decide_redeem(deciding, rule))
+        outcomes.append(_decide_redeemed(deciding))
     return outcomes
+
+
+def _decide_redeemed(deciding: Deciding) -> Outcome:
+    try:
+        rule = redemption_into(deciding.event.data.get("sink"))
+    except InvalidValue as fault:
+        return Outcome(rule=REDEEMED, status=Status.REFUSED, why=str(fault), error=fault)
+    return _decide_redeem(deciding, rule)
 
 
 def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from attrs import evolve
+
 from userops.core.commands import Clawback, Command, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id
 from userops.program.deciding import Deciding, note_of
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.rulebook import Rulebook
-from userops.program.rules import CANCELLED
+from userops.program.rules import CANCELLED, REFUSED
 from userops.program.state import Given, Past, returns_of
 
 
@@ -22,12 +24,14 @@ def decide_return(program: Rulebook, event: Event, past: Past) -> Decision:
     """
     deciding = Deciding.of(program, event, past)
     kind, about = event.kind.removesuffix(CANCELLED), past.about(deciding.reference)
-    found = [one for one in about.given if one.kind == kind]
-    then, back = returns_of(about.noted, kind, deciding.reference)
+    found, then, back = returns_of(about, kind)
     refusal, before, after = _shares(event, found, then, back)
+    if not found and any(one.kind == kind for one in about.given):
+        refusal = "nothing is left of the reference"
     if refusal:
         outcome = Outcome(rule=event.kind, status=Status.REFUSED, why=refusal)
-        return Decision(event=event, outcomes=(outcome,))
+        notes = (evolve(note_of(deciding), reason=REFUSED),) if program.counts(event.kind) else ()
+        return Decision(event=event, outcomes=(outcome,), notes=notes)
     by_rule: dict[str, list[Given]] = {}
     for one in found:
         by_rule.setdefault(one.rule, []).append(one)

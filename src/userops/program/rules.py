@@ -17,12 +17,15 @@ from userops.core.caps import Cap
 from userops.core.commands import Clawback
 from userops.core.conditions import ALWAYS, Condition
 from userops.core.expiry import Expiry
+from userops.core.ids import identifier
 from userops.errors import InvalidValue
 
 #: The event kind that every program understands as a spend.
 REDEEMED = "points.redeemed"
 #: What a kind ends in when it takes back what its reference gave.
 CANCELLED = ".cancelled"
+#: The reason of the record of a cancellation that took nothing back.
+REFUSED = "refused"
 
 
 class Rounding(enum.Enum):
@@ -189,6 +192,13 @@ class RedeemRule:
     sink: str
     when: Condition = ALWAYS
     currency: str = "points"
+
+
+def redemption_into(sink: object) -> RedeemRule:
+    """Return the rule of the program's own redemption events, into the sink that their data names, if any."""
+    name = "redeemed" if sink is None or sink == "" else identifier(sink, "sink")
+    points = Proportional(Fraction(1), Fraction(1), "amount")
+    return RedeemRule(name=REDEEMED, on=REDEEMED, points=points, sink=name)
 
 
 @frozen(kw_only=True)

@@ -9,11 +9,11 @@ from typing import Any
 from attrs import evolve
 
 from userops.core.calendar import local_day
-from userops.core.commands import Command, Earn, Reverse
+from userops.core.commands import Clawback, Command, Earn, Note, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id, split_id
-from userops.errors import IdConflict, Rejected
-from userops.points import Entry, Ledger, Posting
+from userops.errors import IdConflict, InvalidValue, Rejected
+from userops.points import Entry, Ledger, Posting, Receipt
 from userops.program.deciding import decide_event
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.past import Read, counter_name
@@ -23,6 +23,13 @@ from userops.program.rules import CANCELLED, Limit
 from userops.program.state import Bucket, Given, Past, State, bucket_of, read_state
 
 Members = Mapping[str, Mapping[str, Any]] | None
+
+
+def _record_of(member: str, members: Members) -> dict[str, Any]:
+    record = (members or {}).get(member, {})
+    if not isinstance(record, Mapping):
+        raise InvalidValue(f"the record of a member is a mapping of fields, not {type(record).__name__}")
+    return dict(record)
 
 
 def is_return(event: Event) -> bool:
@@ -44,7 +51,7 @@ def _handle(program: Rulebook, event: Event, posting: Posting, members: Members)
     before = _answered(program, event, posting)
     if before is not None:
         return before
-    past = Read(program, posting, event.member, dict((members or {}).get(event.member, {})))
+    past = Read(program, posting, event.member, _record_of(event.member, members))
     decision = decide(program, event, past)
     # Read before anything is taken back: what is left of a grant tells whether all of it goes.
     given = _given_about(program, event, past)
@@ -75,7 +82,7 @@ def state_of(program: Rulebook, ledger: Ledger, member: str, at: datetime, membe
             bucket_of(limit.name, limit.cap, at, "probe", program.tz) for limit in program.limits_of_all
         ]
         counts = {bucket: past.counted_in_program(bucket) for bucket in buckets}
-        return evolve(state, record=dict((members or {}).get(member, {})), program=counts)
+        return evolve(state, record=_record_of(member, members), program=counts)
 
     return ledger.transact([member], read)
 
@@ -86,7 +93,8 @@ def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | N
     entries = [entry for entry in posting.entries(event=event.id) if entry.id.startswith(prefix)]
     if not entries:
         return None
-    conflict = _difference(event, entries[0])
+    # The record of an event says most of it; it comes last.
+    conflict = _difference(event, entries[-1])
     if conflict is not None:
         refused = Outcome(rule=event.kind, status=Status.REFUSED, why=str(conflict), error=conflict)
         return Decision(event=event, outcomes=(refused,))
@@ -103,9 +111,24 @@ def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | N
 
 def _difference(event: Event, entry: Entry) -> IdConflict | None:
     """Return the conflict of an event whose id was used for something else."""
-    was = (entry.member, entry.at, entry.command.reason, entry.reference)
-    given = (event.member, event.at, event.kind, event.reference or event.id)
-    for name, before, now in zip(("member", "at", "kind", "reference"), was, given, strict=True):
+    command = entry.command
+    is_note = isinstance(command, Note)
+    kind = command.kind if isinstance(command, Note) else command.reason
+    was = (
+        entry.member,
+        entry.at,
+        kind,
+        entry.reference,
+        command.amount if isinstance(command, Note) else None,
+    )
+    given = (
+        event.member,
+        event.at,
+        event.kind,
+        event.reference or event.id,
+        event.amount if is_note else None,
+    )
+    for name, before, now in zip(("member", "at", "kind", "reference", "amount"), was, given, strict=True):
         # An erased member's id is not known any more; what else is told apart is enough.
         if before != now and not (name == "member" and str(before).startswith("erased:")):
             return IdConflict(
@@ -119,14 +142,14 @@ def _difference(event: Event, entry: Entry) -> IdConflict | None:
 
 
 def _outcome_of(rule: str, commands: list[Command], posting: Posting) -> Outcome:
-    given = _points_of(commands)
+    receipts = tuple(posting.post(command) for command in commands)
     return Outcome(
         rule=rule,
         status=Status.FIRED,
-        asked=abs(given),
-        given=given,
+        asked=sum(getattr(command, "points", 0) or 0 for command in commands),
+        given=_points_of(commands, receipts),
         commands=tuple(commands),
-        receipts=tuple(posting.post(command) for command in commands),
+        receipts=receipts,
     )
 
 
@@ -138,7 +161,7 @@ def _post_outcome(outcome: Outcome, posting: Posting) -> Outcome:
             receipts.append(posting.post(command))
         except Rejected as rejection:
             kept = outcome.commands[: len(receipts)]
-            given = _points_of(kept)
+            given = _points_of(kept, receipts)
             return evolve(
                 outcome,
                 status=Status.REFUSED,
@@ -148,15 +171,20 @@ def _post_outcome(outcome: Outcome, posting: Posting) -> Outcome:
                 error=rejection,
                 why=str(rejection),
             )
-    return evolve(outcome, receipts=tuple(receipts))
+    return evolve(outcome, receipts=tuple(receipts), given=_points_of(outcome.commands, receipts))
 
 
-def _points_of(commands: Sequence[Command]) -> int:
-    """Return what commands gave, or spent; what they take back counts as negative."""
+def _points_of(commands: Sequence[Command], receipts: Sequence[Receipt]) -> int:
+    """Return what commands gave, or spent; what they took back, or booked as debt, counts as negative."""
     total = 0
-    for command in commands:
+    for command, receipt in zip(commands, receipts, strict=True):
         points = getattr(command, "points", 0) or 0
-        total += -points if isinstance(command, Reverse) else points
+        if not isinstance(command, Reverse):
+            total += points
+        elif command.clawback is Clawback.DEBT:
+            total -= points
+        else:
+            total -= sum(found for _, found in receipt.allocations)
     return total
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Protocol
 
 from attrs import Factory, define, evolve, field, frozen
 
-from userops.core.calendar import local_day, month_end, shift
+from userops.core.calendar import local_day, shift
 from userops.core.caps import Cap
 from userops.core.ids import split_id
 from userops.errors import InvalidValue
-from userops.program.rules import CANCELLED, Counter, Limit
+from userops.program.rules import CANCELLED, REFUSED, Counter, Limit
 
 #: (whose grants count, the period's kind, the period or reference): what a cap counts together.
 Bucket = tuple[str, str, str]
@@ -39,6 +39,8 @@ class Given:
     at: datetime
     reference: str
     is_spend: bool = False
+    #: The entry's place in the order of recording.
+    sequence: int = 0
 
 
 @frozen
@@ -49,6 +51,10 @@ class Noted:
     at: datetime
     amount: int | Decimal | None
     reference: str
+    #: The entry's place in the order of recording.
+    sequence: int = 0
+    #: A cancellation that took nothing back, recorded because a counter counts it.
+    is_refused: bool = False
 
 
 @frozen
@@ -178,40 +184,35 @@ def bucket_of(name: str, cap: Cap, at: datetime, reference: str, tz: tzinfo) -> 
 
 
 def around(at: datetime, per: str, tz: tzinfo) -> tuple[datetime | None, datetime | None]:
-    """Return a span that holds the period of `at` with a day to spare: what lies in it is compared exactly.
+    """Return a span that holds the period of `at`, with days to spare: what lies in it is compared exactly.
 
     >>> from userops.core.calendar import zone
     >>> [str(t.date()) for t in around(datetime(2027, 1, 5, tzinfo=UTC), "month", zone("UTC"))]
-    ['2026-12-31', '2027-02-02']
+    ['2026-12-05', '2027-02-06']
     """
     if per == "lifetime":
         return None, None
     day = local_day(at, tz)
-    first, last = {
-        "day": lambda: (day, day),
-        "week": lambda: (day - timedelta(days=day.weekday()), day + timedelta(days=6 - day.weekday())),
-        "month": lambda: (day.replace(day=1), month_end(day)),
-        "year": lambda: (date(day.year, 1, 1), date(day.year, 12, 31)),
-    }[per]()
-    return days_around(first, last)
+    number, whole_days = day.toordinal(), {"day": 0, "week": 6, "month": 30, "year": 365}[per]
+    return days_around(number - whole_days, number + whole_days)
 
 
-def days_around(first: date, last: date) -> tuple[datetime | None, datetime | None]:
-    """Return a span that holds local days of any zone: no zone is a whole day away from UTC."""
-    start = None if first.toordinal() < _FIRST_DAY + 1 else first - timedelta(days=1)
-    end = None if last.toordinal() > _LAST_DAY - 2 else last + timedelta(days=2)
-    return (
-        None if start is None else datetime(start.year, start.month, start.day, tzinfo=UTC),
-        None if end is None else datetime(end.year, end.month, end.day, tzinfo=UTC),
+def days_around(first: int, last: int) -> tuple[datetime | None, datetime | None]:
+    """Return a span that holds local days, by ordinal, of any zone: none is a whole day away from UTC."""
+    start, end = (
+        datetime.combine(date.fromordinal(number), time(), UTC) if _FIRST_DAY <= number <= _LAST_DAY else None
+        for number in (first - 1, last + 2)
     )
+    return start, end
 
 
 def streak_length(past: Past, rule: str, day: date, tz: tzinfo, *, most: int) -> int:
     """Return which day in a row `day` is, for a rule that paid on the days before it; `most` at most."""
-    first = date.fromordinal(max(_FIRST_DAY, day.toordinal() - most))
-    paid = {local_day(one.at, tz) for one in past.granted((rule,), *days_around(first, day)) if one.left > 0}
+    number = day.toordinal()
+    found = past.granted((rule,), *days_around(number - most, number))
+    paid = {local_day(one.at, tz).toordinal() for one in found if one.left > 0}
     length = 1
-    while length < most and day.toordinal() - length >= _FIRST_DAY and day - timedelta(days=length) in paid:
+    while length < most and number - length in paid:
         length += 1
     return length
 
@@ -254,12 +255,22 @@ def read_state(entries: Iterable[Any], prefix: str, value_currency: str | None) 
                 at=command.at,
                 reference=command.reference,
                 is_spend=entry.kind == "spend",
+                sequence=entry.sequence,
             )
             if entry.kind == "earn" and command.currency == value_currency:
                 value.append((command.at, command.points))
         elif entry.kind == "note":
             command = entry.command
-            noted.append(Noted(command.kind, command.at, command.amount, command.reference))
+            noted.append(
+                Noted(
+                    command.kind,
+                    command.at,
+                    command.amount,
+                    command.reference,
+                    entry.sequence,
+                    is_refused=command.reason == REFUSED,
+                )
+            )
     return State(tuple(given.values()), tuple(noted), tuple(value))
 
 
@@ -275,13 +286,20 @@ def _take_back(
         value.append((entry.at, -taken))
 
 
-def returns_of(noted: Sequence[Noted], kind: str, reference: str) -> tuple[Fraction | None, Fraction]:
-    """Return (the amount then, the amount returned so far) of a reference; None without an amount."""
+def returns_of(state: State, kind: str) -> tuple[list[Given], Fraction | None, Fraction]:
+    """Return (what events of a kind gave, the amount then, the amount returned so far) of one reference.
+
+    A whole return closes what was before it: what the reference gave afterwards is another story. The
+    amount is None where no event had one.
+    """
+    back = [one for one in state.noted if one.kind == kind + CANCELLED and not one.is_refused]
+    closed = max((one.sequence for one in back if one.amount is None), default=-1)
+    given = [one for one in state.given if one.kind == kind and one.sequence > closed]
     amounts = [
-        n.amount for n in noted if n.kind == kind and n.reference == reference and n.amount is not None
+        one.amount
+        for one in state.noted
+        if one.kind == kind and one.sequence > closed and one.amount is not None
     ]
-    back = [n for n in noted if n.kind == kind + CANCELLED and n.reference == reference]
-    then = sum((Fraction(a) for a in amounts), Fraction(0)) if amounts else None
-    if any(n.amount is None for n in back):
-        return then, then if then is not None else Fraction(1)
-    return then, sum((Fraction(n.amount or 0) for n in back), Fraction(0))
+    then = sum((Fraction(amount) for amount in amounts), Fraction(0)) if amounts else None
+    returned = (Fraction(one.amount or 0) for one in back if one.sequence > closed)
+    return given, then, sum(returned, Fraction(0))
