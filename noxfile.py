@@ -168,7 +168,7 @@ def readme(session):
                 printed = session.run(
                     "bash", "-c", line, external=True, silent=True, env={"PYTHONPATH": str(hidden)}
                 )
-                wanted = "P(over budget)" if name == "main" else "* readme"
+                wanted = "P(over" if name == "main" else "* readme"
                 if wanted not in printed:
                     session.error(f"the {name} command of README.md printed no {wanted!r}:\n{printed}")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seed", type=_count, default=7, help="default: %(default)s")
     simulate.add_argument(
         "--out", type=Path, metavar="FILE.html", help="also write a report that opens offline"
+    )
+    simulate.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes; the figures are the same (default: one a core)",
     )
     simulate.set_defaults(run=_simulate)
     return parser
@@ -165,6 +174,8 @@ def _nps(given: argparse.Namespace) -> int:
         given.file, score=given.score, by=given.by, weight=given.weight, scale=scale, invalid=invalid
     )
     print(found)
+    if given.by is not None:
+        print(f"\n{found.comparison_table()}")  # type: ignore[union-attr]
     return 0
 
 
@@ -172,15 +183,30 @@ def _simulate(given: argparse.Namespace) -> int:
     from userops.simulation import Plan
 
     plan = Plan.load(given.plan)
-    with _Progress("replications") as progress:
+    with _Progress("replications") as progress, _workers(given.workers) as executor:
         forecast = plan.simulate(
-            replications=given.replications, seed=given.seed, sample=given.sample, progress=progress
+            replications=given.replications,
+            seed=given.seed,
+            sample=given.sample,
+            progress=progress,
+            executor=executor,
         )
     print(forecast)
     if given.out is not None:
         forecast.report(given.out)
         print(f"\nThe report is in {given.out}.")
     return 0
+
+
+@contextlib.contextmanager
+def _workers(asked: int | None) -> Iterator[Executor | None]:
+    """Yield a pool of processes, or None for this process alone."""
+    count = len(os.sched_getaffinity(0)) if asked is None and hasattr(os, "sched_getaffinity") else asked or 1
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(count) as pool:
+        yield pool
 
 
 class _Progress:

@@ -39,7 +39,11 @@ class LedgerClosed(UseropsError, RuntimeError):
 
 
 class StoreUnavailable(UseropsError, RuntimeError):
-    """The database stayed busy or broken beyond the bounded retries; nothing was posted by this call."""
+    """The database stayed busy or broken beyond the bounded retries.
+
+    Nothing is half posted. If the connection was lost in the very commit, the same call made again says what
+    became of it: it posts, or returns the first receipt.
+    """
 
 
 class QuotaExceeded(UseropsError, ValueError):

@@ -41,7 +41,16 @@ def opened(count):
     """A wallet of open lots, each with an expiry of its own."""
     one = ledger()
     for k in range(count):
-        one.post(Earn(id=f"o{k}", member="u1", points=10, fund="sales", at=T, expires_at=T + timedelta(days=900, seconds=k)))
+        one.post(
+            Earn(
+                id=f"o{k}",
+                member="u1",
+                points=10,
+                fund="sales",
+                at=T,
+                expires_at=T + timedelta(days=900, seconds=k),
+            )
+        )
     return one
 
 
@@ -55,7 +64,10 @@ def per_posting(one, commands):
 
 def measure(one, count=2_000):
     late = T + timedelta(days=1)
-    grant = [(Earn(id=f"g{k}", member="u1", points=10, fund="sales", at=late, expires_at=T + timedelta(days=800))) for k in range(count)]
+    grant = [
+        (Earn(id=f"g{k}", member="u1", points=10, fund="sales", at=late, expires_at=T + timedelta(days=800)))
+        for k in range(count)
+    ]
     earn = [per_posting(one, grant[k :: count // 100]) for k in range(count // 100)]
     use = spends("s", count, late, points=7)
     spend = [per_posting(one, use[k::20]) for k in range(20)]

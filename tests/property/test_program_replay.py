@@ -176,6 +176,8 @@ def test_members_who_take_back_are_posted_and_the_others_stand_in_columns():
         done = program.replay(events)
         assert done._is_plain.tolist() == [False, True]
         compare(ledger, done, events)
+        assert done.entries() == ledger.entries()
+        assert len(done.entries(kind="earn")) == 2
 
 
 COMPLEX = """

@@ -23,6 +23,7 @@ from userops.referrals import (
     Split,
     Status,
     Vest,
+    crediting,
 )
 
 T = datetime(2027, 1, 1, tzinfo=UTC)
@@ -93,6 +94,19 @@ def test_credits_and_refusals_account_for_every_conversion_within_the_pots(touch
     rng.shuffle(again)
     assert scheme.credit(graph, again).by_member() == found.by_member()
     _post_and_compare(scheme, found)
+
+
+def test_a_division_that_rounds_up_would_be_seen(monkeypatch):
+    """The negative control: with every share rounded up, the sum leaves the pot."""
+    monkeypatch.setattr(
+        crediting,
+        "largest_remainder",
+        lambda pot, shares: {key: -(-pot * share // 1) for key, share in shares.items()},
+    )
+    graph = ReferralGraph.from_parents([-1, 0, 1], members=["a", "b", "c"])
+    thirds = Scheme(milestones={"m": 10}, levels=Levels.table([Fraction(1, 3), Fraction(2, 3)]))
+    found = thirds.credit(graph, [Conversion("o", "c", "m", T)])
+    assert found.total > found.pots
 
 
 def _post_and_compare(scheme, found):

@@ -1,6 +1,7 @@
 """Segment sets: millions and one agree, nothing is hidden in the gaps, and the fast forms keep the meaning."""
 
 import itertools
+from collections import UserDict, defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -303,6 +304,15 @@ def test_versions_name_the_rules():
     assert a.version != b.version
     assert a.version == SegmentSet([Segment("a", F("x") >= 1)]).version
     assert a.assign({"x": [1]})[0].version == a.explain({"x": 1}).version == a.version
+
+
+def test_a_record_that_answers_for_absent_fields_is_not_asked_to():
+    rules = SegmentSet([Segment("zero", F("x") == 0)])
+    record = defaultdict(int)
+    assert rules.explain(record).label is None
+    assert rules.explain(record).missing == ("x",)
+    assert record == {}
+    assert rules.explain(UserDict(x=0)).label == "zero"
 
 
 def test_more_clauses_than_a_byte_counts():

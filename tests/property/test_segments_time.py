@@ -492,6 +492,11 @@ def test_owners_run_out_of_warranty_and_lapse():
     ]
 
 
+def test_out_and_back_within_one_instant_is_one_span():
+    rows = [("a", "bought", 0, "one"), ("a", "referred", 0), ("a", "bought", 1, "two"), ("a", "referred", 1)]
+    assert stages_of(*rows, days=2) == [("referrer", 0)]
+
+
 def test_repeat_buyers():
     assert stages_of(
         ("a", "bought", 0, "one"), ("a", "bought", 50, "two"), ("a", "sold", 60, "one"), days=61

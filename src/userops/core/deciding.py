@@ -60,10 +60,12 @@ class Decider:
 
     def quick(self, record: Mapping[str, Any]) -> int | None:
         """Return what `first` does where no field is missing and none can fail; None where that is not so."""
+        if type(record) is not dict:
+            # Other mappings may answer for absent fields, as a defaultdict does: `get` is what counts.
+            return None
         try:
             values = self._values(record)
-        except (LookupError, TypeError, ValueError):
-            # A field is absent, or this is no record: the plain form says so.
+        except KeyError:
             return None
         types = tuple(map(type, values))
         last, entry = self._last

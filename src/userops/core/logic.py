@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -16,7 +16,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from userops.core import comparing
+from userops.core import closures, comparing
+from userops.core.closures import Run
 from userops.core.comparing import Codes
 from userops.core.ids import identifier
 from userops.errors import InvalidValue
@@ -32,8 +33,6 @@ _WORDS = {
     ">": "is above",
     ">=": "is at least",
 }
-
-Run = Callable[[Mapping[str, Any]], bool | None]
 
 
 @frozen
@@ -151,23 +150,7 @@ class Atom(Condition):
     run: Run = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        name = self.field
-        if self.op == "missing":
-
-            def run(record: Mapping[str, Any]) -> bool | None:
-                return comparing.plain(record.get(name)) is None
-
-        else:
-            test = (
-                comparing.compare_among(self.value)
-                if self.op == "one_of"
-                else comparing.compare_with(self.op, self.value)
-            )
-
-            def run(record: Mapping[str, Any]) -> bool | None:
-                return test(record.get(name))
-
-        object.__setattr__(self, "run", run)
+        object.__setattr__(self, "run", closures.field_test(self.field, self.op, self.value))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A compiled test does not travel.
@@ -247,19 +230,9 @@ class _Several(Condition):
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "depth", _depth(*self.parts))
-        runs, decisive = tuple(part.run for part in self.parts), self._decisive()
-
-        def run(record: Mapping[str, Any]) -> bool | None:
-            result: bool | None = not decisive
-            for part in runs:
-                value = part(record)
-                if value is decisive:
-                    result = decisive
-                elif value is None and result is not decisive:
-                    result = None
-            return result
-
-        object.__setattr__(self, "run", run)
+        object.__setattr__(
+            self, "run", closures.combined(tuple(part.run for part in self.parts), self._decisive())
+        )
 
     @classmethod
     @abstractmethod

@@ -58,7 +58,8 @@ class Commands:
 
 def why_not(program: Rulebook) -> str:
     """Say what keeps a program from being replayed in columns; empty when nothing does."""
-    read = {name for rule in (*program.earn, *program.redeem) for name in _fields(rule)}
+    rules: list[EarnRule | RedeemRule] = [*program.earn, *program.redeem]
+    read = {name for rule in rules for name in _fields(rule)}
     funds = {rule.fund for rule in program.earn}
     limits = [limit for rule in program.earn for limit in rule.limits]
     for found, why in (
@@ -176,6 +177,8 @@ class _Making:
     reference: Ints = field(init=False)
     #: Of each event, its place in the order of time.
     rank: Ints = field(init=False)
+    #: Of each field that rules read, its codes and what they stand for.
+    fields: dict[str, tuple[Ints, list[Any]]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         """Work out the local days, and what each event is about."""
@@ -267,8 +270,8 @@ class _Making:
 
     def _field(self, name: str) -> tuple[Ints, list[Any]]:
         """Return the codes of a field: the event's own data, else what is known of the member."""
-        history, key = self.history, f"field {name}"
-        if key not in history._codes:
+        history = self.history
+        if name not in self.fields:
             values = history.field(name)
             if self.members:
                 known = {member: record.get(name) for member, record in self.members.items()}
@@ -281,8 +284,8 @@ class _Making:
                     value if amount is None else amount
                     for value, amount in zip(values, history.amount, strict=True)
                 ]
-            history._codes[key] = codes_of(values)
-        return history._codes[key]
+            self.fields[name] = codes_of(values)
+        return self.fields[name]
 
     def _has(self, place: int, name: str) -> bool:
         events = self.history.events

@@ -289,10 +289,8 @@ def tier_before(program: Rulebook, event: Event, past: Past, more: int = 0) -> s
         return None
     history = [*past.value, (event.at, more)] if more else past.value
     record = {**past.record, **event.data}
-    standing = program.ladder.standing(
-        history, as_of=event.at, record=record, grants=past.record.get("grants", ())
-    )
-    return standing.tier
+    grants = past.record.get("grants", ())
+    return program.ladder.standing_before(history, event.at, record=record, grants=grants).tier
 
 
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:

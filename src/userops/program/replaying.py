@@ -48,7 +48,7 @@ def replay(program: Rulebook, events: Any, members: Members = None, order: str =
     ledger = _ledger_of(program)
     for place in places.compress(plain[member[places]]).tolist():
         running.handle(program, history.event(place), ledger, members)
-    return Replay(program, history, members, plain, ledger, commands)
+    return Replay(program, history, members, plain, ledger, commands, places)
 
 
 def _ledger_of(program: Rulebook) -> Ledger:
@@ -85,9 +85,12 @@ class Replay:
     _is_plain: NDArray[np.bool_]
     _ledger: Ledger
     _commands: Commands
+    #: The events in the order in which they take effect.
+    _places: NDArray[np.int64]
     _wallets: dict[str, _Wallets] = field(init=False)
     _known: dict[str, int] = field(init=False)
     _single: dict[str, Ledger] = field(factory=dict)
+    _whole: Ledger | None = None
 
     def __attrs_post_init__(self) -> None:
         """Replay the commands of each currency."""
@@ -199,9 +202,18 @@ class Replay:
         """Return what happened to a member's points in `[start, end)`: closing = opening + lines."""
         return self._ledger_for(member).statement(member, start, end, currency=currency)
 
-    def entries(self, member: str, **chosen: Any) -> tuple[Entry, ...]:
-        """Return a member's entries with their allocations, chosen as by `Ledger.entries`."""
-        return self._ledger_for(member).entries(member, **chosen)
+    def entries(self, member: str | None = None, **chosen: Any) -> tuple[Entry, ...]:
+        """Return entries with their allocations, chosen as by `Ledger.entries`.
+
+        Without a member all events are posted, which takes as long as `run`.
+        """
+        if member is not None:
+            return self._ledger_for(member).entries(member, **chosen)
+        if self._whole is None:
+            self._whole = _ledger_of(self.program)
+            for place in self._places.tolist():
+                running.handle(self.program, self._history.event(place), self._whole, self._members)
+        return self._whole.entries(**chosen)
 
     def funding(self, as_of: datetime) -> tuple[FundingRow, ...]:
         """Return where the points of every fund are at an instant."""
@@ -244,5 +256,5 @@ class Replay:
         rule = self._commands.rule.take(wallets.command)
         for which in np.unique(rule[spent]).tolist():
             points = done.columns.points[spent & (rule == which)]
-            paid[self._commands.rules[which].sink] += int(points.sum())  # type: ignore[union-attr]
+            paid[self._commands.rules[which].sink] += int(points.sum())
         return paid

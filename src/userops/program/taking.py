@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from userops.core.calendar import from_micros, micros
 from userops.core.columns import column, columns, instants
 from userops.core.events import Event
-from userops.errors import InvalidValue, MissingExtraError
+from userops.errors import InvalidValue
+from userops.points.replaying.reading import read_frame
 from userops.program.history import read_events
 
 Ints = NDArray[np.int64]
@@ -94,20 +95,10 @@ def history_of(events: Any, timezone: tzinfo = UTC) -> History:
     if isinstance(events, str | PathLike):
         if Path(events).suffix.lower() != ".parquet":
             return _of_events(read_events(Path(events), timezone=timezone))
-        events = _parquet(Path(events))
+        events = read_frame(events)
     if isinstance(events, Mapping | np.ndarray) or hasattr(events, "columns") or hasattr(events, "collect"):
         return _of_columns(events)
     return _of_events(events)
-
-
-def _parquet(path: Path) -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingExtraError(
-            "a Parquet file needs the extra 'frames': pip install 'userops[frames]'"
-        ) from None
-    return parquet.read_table(path)
 
 
 def _of_events(events: Iterable[Event]) -> History:

@@ -12,16 +12,10 @@ from userops.referrals.journeys import Attribution, Journeys
 from userops.referrals.mechanisms import geometric_tree, own_spend_reward, recursive_halving
 from userops.referrals.reading import read_referral
 from userops.referrals.review import Review, Signal, State, open_reviews
-from userops.referrals.ripple import (
-    Offspring,
-    Ripple,
-    growth,
-    k_factor,
-    offspring,
-    reach_limit,
-)
+from userops.referrals.ripple import Ripple
 from userops.referrals.scheme import Scheme, credit_all
 from userops.referrals.share import IncrementalCost, ReferralShare, cost_per_incremental, referral_share
+from userops.referrals.spread import Offspring, growth, k_factor, offspring, reach_limit
 from userops.referrals.terms import Conversion, Levels, Split, Vest
 
 __all__ = [

@@ -221,14 +221,14 @@ def _users(links: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the members at each device or payment, each once, sorted."""
     users: dict[str, set[str]] = defaultdict(set)
     for link in links:
-        if isinstance(link, str) or len(link) != 2:
+        if not isinstance(link, tuple | list) or len(link) != 2:
             raise InvalidValue("links are (member, device or payment) pairs")
         users[identifier(link[1], "a device or payment")].add(identifier(link[0], "a member"))
     return {thing: sorted(members) for thing, members in sorted(users.items())}
 
 
 def _three(transfer: Any) -> tuple[Any, Any, datetime]:
-    if isinstance(transfer, str) or len(transfer) != 3:
+    if not isinstance(transfer, tuple | list) or len(transfer) != 3:
         raise InvalidValue("transfers are (giver, taker, at)")
     giver, taker, at = transfer
     return giver, taker, at

@@ -12,6 +12,7 @@ from userops.core.calendar import MICROS_PER_DAY, micros
 from userops.core.components import representatives
 from userops.core.ids import identifier
 from userops.errors import InvalidValue
+from userops.referrals.from_networkx import copied, shown
 from userops.referrals.invitations import Binding, Invitation, Refusal, Reject, Touch
 
 
@@ -50,7 +51,7 @@ def read_facts(
     """Return the facts by person: an earlier account's joining and order count for the later ones."""
     pairs = []
     for pair in same_person:
-        if isinstance(pair, str) or len(pair) != 2:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidValue("same_person takes pairs of accounts")
         pairs.append((identifier(pair[0], "an account"), identifier(pair[1], "an account")))
     persons = representatives(pairs)
@@ -68,6 +69,20 @@ def read_facts(
         one, first = of(identifier(account, "a member")), micros(at, f"the order of {account!r}")
         ordered[one] = min(first, ordered.get(one, first))
     return Facts(persons, joined, ordered, _persons(staff, "staff", of), _persons(flagged, "flagged", of))
+
+
+def read_attributes(attributes: Mapping[str, Mapping[str, Any]], facts: Facts) -> dict[str, dict[str, Any]]:
+    """Return attributes by person; the smallest account's word counts where accounts of one person differ."""
+    given: dict[str, dict[str, Any]] = {}
+    if not isinstance(attributes, Mapping):
+        raise InvalidValue("attributes maps members to their attributes")
+    for account in sorted(identifier(account, "a member") for account in attributes):
+        values = attributes[account]
+        if not isinstance(values, Mapping):
+            raise InvalidValue(f"the attributes of {shown(account)} must be a mapping")
+        one = facts.person(account)
+        given[one] = copied(values) | given.get(one, {})
+    return given
 
 
 def _mapping(value: Any, name: str) -> Mapping[Any, Any]:

@@ -1,4 +1,4 @@
-"""Reading a finished forest from networkx: every fault is an error that names the first few members."""
+"""Reading a finished forest, from networkx or columns: a fault is an error that names the first few members."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from userops.core.calendar import micros
 from userops.core.ids import identifier
 from userops.errors import InvalidValue, NaiveTimeError
-from userops.referrals.forest import SHOWN, cycle_of
+from userops.referrals.ordering import SHOWN, cycle_of
 from userops.referrals.ripple import NO_TIME
 
 _PLAIN = (str, int, float, bool, type(None))
@@ -133,7 +133,7 @@ def check_ids(members: Iterable[Any]) -> list[Any]:
         raise InvalidValue(f"ids are text or whole numbers, not {type(listed[0]).__name__}: {_few(odd)}")
     if odd:
         raise InvalidValue(
-            f"ids must all be text or all whole numbers; beside {listed[0]!r} there are {_few(odd)}"
+            f"ids must all be text or all whole numbers; beside {shown(listed[0])} there are {_few(odd)}"
         )
     if kind is str:
         return [identifier(one, "a member") for one in listed]
@@ -154,6 +154,35 @@ def copied(data: Any) -> dict[str, Any]:
     }
 
 
-def _few(names: Sequence[Any], shown: Any = repr) -> str:
-    listed = ", ".join(shown(name) for name in names[:SHOWN])
+def shown(member: Any) -> str:
+    """Return a member's name for a message: short, whatever was given.
+
+    >>> shown("x" * 100)[-3:]
+    '...'
+    """
+    if isinstance(member, int) and abs(member) >= 10**40:
+        return "a huge number"
+    words = repr(member)
+    return words if len(words) <= 80 else words[:77] + "..."
+
+
+def _few(names: Sequence[Any], say: Any = shown) -> str:
+    listed = ", ".join(say(name) for name in names[:SHOWN])
     return listed + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def micros_column(at: Any) -> NDArray[np.int64]:
+    """Return times as microseconds since 1970; NaT, like `NO_TIME`, is no time.
+
+    >>> micros_column(np.array(["1970-01-02"], dtype="datetime64[D]")).tolist()
+    [86400000000]
+    """
+    try:
+        column = np.asarray(at)
+    except ValueError:
+        raise InvalidValue("at is one column of microseconds") from None
+    if column.dtype.kind == "M":
+        column = column.astype("datetime64[us]").view(np.int64)
+    if column.size and column.dtype.kind not in "iu":
+        raise InvalidValue("at is one column of whole microseconds since 1970, or of datetime64")
+    return column.astype(np.int64)

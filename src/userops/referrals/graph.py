@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core.calendar import from_micros, micros
-from userops.core.ids import identifier
 from userops.errors import InvalidValue
-from userops.referrals.binding import Binder, Facts, bind, read_facts
+from userops.referrals.binding import Binder, Facts, bind, read_attributes, read_facts
 from userops.referrals.forest import Forest
-from userops.referrals.from_networkx import check_ids, copied, read_networkx
+from userops.referrals.from_networkx import check_ids, copied, micros_column, read_networkx, shown
 from userops.referrals.invitations import Binding, Invitation, Refusal, Reject
 from userops.referrals.ripple import NO_TIME, Ripple, ripple_of
 
@@ -89,12 +88,7 @@ class ReferralGraph:
         """
         facts = read_facts(same_person, members, orders or {}, staff, flagged)
         binder = bind(invitations, Binding() if binding is None else binding, facts)
-        given: dict[str, dict[str, Any]] = {}
-        for account in sorted(attributes or {}):
-            one = facts.person(identifier(account, "a member"))
-            # The smallest account's word counts where accounts of one person differ.
-            given[one] = copied((attributes or {})[account]) | given.get(one, {})
-        return cls._of_binder(binder, facts, given)
+        return cls._of_binder(binder, facts, read_attributes(attributes or {}, facts))
 
     @classmethod
     def _of_binder(cls, binder: Binder, facts: Facts, given: Mapping[str, dict[str, Any]]) -> ReferralGraph:
@@ -163,7 +157,7 @@ class ReferralGraph:
         names: Sequence[Any] = range(len(column)) if members is None else tuple(check_ids(members))
         if len(names) != len(column) or len(set(names)) != len(names):
             raise InvalidValue(f"{len(column)} parents need as many members, each named once")
-        starts = None if at is None else np.array(at, dtype=np.int64)
+        starts = None if at is None else micros_column(at)
         if starts is not None and starts.shape != column.shape:
             raise InvalidValue("at has one time for each member")
         return cls(names, column, starts=starts)
@@ -326,12 +320,16 @@ class ReferralGraph:
             return int(member) if is_place and 0 <= member < len(self._members) else None
         if self._place is None:
             self._place = {name: k for k, name in enumerate(self._members)}
-        return self._place.get(self.person(member))
+        try:
+            return self._place.get(self.person(member))
+        except TypeError:
+            # What has no hash is nobody's name.
+            return None
 
     def _index(self, member: Any) -> int:
         place = self._find(member)
         if place is None:
-            raise InvalidValue(f"{member!r} is not a member of this graph")
+            raise InvalidValue(f"{shown(member)} is not a member of this graph")
         return place
 
     def _above(self, place: int, at: int | None) -> int | None:

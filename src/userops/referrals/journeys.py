@@ -142,7 +142,7 @@ class Journeys:
         conversions of journeys with exactly that set. The latter's values sum to what the set of all
         touches is worth, which need not be the total: they are returned as they are, with `reason`.
         """
-        if worth not in ("set_sum", "exact_set"):
+        if not isinstance(worth, str) or worth not in ("set_sum", "exact_set"):
             raise InvalidValue("worth is 'set_sum' or 'exact_set'")
         worths: dict[frozenset[str], int] = {}
         for path, count in zip(self.paths, self.conversions, strict=True):
@@ -201,7 +201,10 @@ def _positive(value: Any, name: str) -> float:
         raise InvalidValue(f"{name} must be a number, not {type(value).__name__}")
     if not 0 < value < math.inf:
         raise InvalidValue(f"{name} must be positive and finite")
-    return max(float(value), 1e-300)
+    try:
+        return max(float(value), 1e-300)
+    except OverflowError:
+        raise InvalidValue(f"{name} is beyond what a number can hold") from None
 
 
 def _shared(worths: Mapping[frozenset[str], int], touches: Sequence[str]) -> dict[str, Fraction]:

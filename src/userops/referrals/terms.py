@@ -41,10 +41,18 @@ def share(value: Any, name: str = "share") -> Fraction:
     return found
 
 
+def _listed(value: Any, name: str) -> list[Any]:
+    try:
+        return list(value)
+    except TypeError:
+        # An array without dimensions calls itself iterable.
+        raise InvalidValue(f"{name} must be a list") from None
+
+
 def _shares(value: Any, name: str) -> tuple[Fraction, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidValue(f"{name} must be a list of shares, the direct referrer's first")
-    found = tuple(share(one, f"{name}[{place}]") for place, one in enumerate(value))
+    found = tuple(share(one, f"{name}[{place}]") for place, one in enumerate(_listed(value, name)))
     if not 1 <= len(found) <= MAX_DEPTH:
         raise InvalidValue(f"{name} must have 1 to {MAX_DEPTH} levels")
     if sum(found) > 1:
@@ -137,7 +145,9 @@ class Vest:
     field_transformer=checked(
         {
             "id": partial(identifier, most=MAX_EVENT_ID_BYTES),
-            "member": lambda value, name: value if _is_number(value) else identifier(value, name),
+            "member": lambda value, name: (
+                amounts.whole(value, name) if _is_number(value) else identifier(value, name)
+            ),
             "milestone": _name,
             "at": instant,
             "cancelled_at": instant,
@@ -188,7 +198,7 @@ def _caps(value: Any, name: str) -> tuple[Cap, ...]:
     if isinstance(value, Mapping | str) or not isinstance(value, Iterable):
         raise InvalidValue(f"{name} must be a list such as [{{'times': 5, 'per': 'lifetime'}}]")
     caps = []
-    for one in value:
+    for one in _listed(value, name):
         if isinstance(one, Mapping):
             unknown = sorted(set(map(str, one)) - {"times", "points", "per", "scope"})
             if unknown:

@@ -230,6 +230,11 @@ def _replay(
         if stage is not None and since < at:
             spans.append(Span(member, stage, from_micros(since), from_micros(at), why))
         stage, since, why = found, at, reason
+        last = spans[-1] if spans else None
+        if last is not None and last.member == member and last.stage is found and last.end == from_micros(at):
+            # Out and back within one instant: the span before goes on.
+            spans.pop()
+            since, why = micros(last.start), last.why
 
     def pass_time(limit: int) -> None:
         while (change := journey.next_change(now)) is not None and change[0] <= limit:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 PARTS: Final = ("activity", "fit", "content", "spread", "conversion")
 GATES: Final = ("kind", "active", "nps", "open_severe", "flagged")
-KINDS: Final = ("owner", "verified fan")
+KINDS: Final = ("owner", "verified fan", "verified_fan")
 VERSION: Final = "seed"
 _CLASSES: Final = ("promoter", "passive", "detractor")
 

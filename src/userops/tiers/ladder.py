@@ -86,10 +86,16 @@ class Ladder(Rules):
         ('gold', None)
         """
         until, given, items = micros(at), read_grants(grants), tuple(history)
-        if any(read_event(item, self.metric)[0] == until for item in items):
-            walk, base = self._walk(items, record, None, until, reviewed=until - 1)
+        ats = [read_event(item, self.metric)[0] for item in items]
+        here = ats.index(until) if until in ats else len(ats)
+        has_past = min(ats[:here], default=until) < until
+        if has_past and all(then == until for then in ats[here:]):
+            walk, base = self._memory.walk(self, Person.of(record), items[:here], until - 1)
+            walk = walk.copy()
+            together = History.of(items[here:], metric=self.metric)
+            walk.take(until, [(metric, value) for _, metric, value in together.events])
         else:
-            walk, base = self._memory.walk(self, Person.of(record), items, until - 1)
+            walk, base = self._walk(items, record, None, until, reviewed=until - 1)
         return standing_of(self, walk, base, given, until)
 
     def timeline(

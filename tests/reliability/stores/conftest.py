@@ -158,7 +158,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
 
 
 @pytest.fixture
-def counted(record_property: Callable[[str, object], None]) -> Iterator[Callable[..., None]]:
+def counted(record_property: Callable[[str, object], None]) -> Callable[..., None]:
     """Return what notes the counts of a run, for the evidence page: they are printed with `-rP` or `-s`."""
     started = time.perf_counter()
 
@@ -168,4 +168,4 @@ def counted(record_property: Callable[[str, object], None]) -> Iterator[Callable
         words = ", ".join(f"{name}={value}" for name, value in counts.items())
         print(f"[evidence] {words} ({time.perf_counter() - started:.1f} s)")
 
-    yield note
+    return note

@@ -57,12 +57,13 @@ def main(url, kills, early=""):
                 os._exit(1)
         os.close(writing)
         with os.fdopen(reading, "rb") as said:
-            first = said.readline()  # It has begun: now it may be killed at any moment.
-            second = said.readline() if early else b""  # Said too early: the commit is still to come.
-            time.sleep(0 if early else rng.random() * 0.06)
+            lines = [said.readline()]  # It has begun: now it may be killed at any moment.
+            for _ in range(1 if early else rng.randrange(7)):
+                lines.append(said.readline())
+            time.sleep(0 if early else rng.random() * 0.01)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            lines = [first, second, *said.readlines()]
+            lines += said.readlines()
         tried += [int(line[1:]) for line in lines if line.startswith(b"t")]
         acked += [int(line[1:]) for line in lines if line.startswith(b"a")]
     print(json.dumps({"tried": tried, "acked": acked}))

@@ -53,7 +53,7 @@ def test_a_newer_version_is_refused_and_left_alone(tmp_path):
     Ledger.open(path).close()
     raw(path, "UPDATE ledger_meta SET value = '99' WHERE name = 'version'")
     before = path.read_bytes()
-    with pytest.raises(IncompatibleLedger, match="99.*upgrade userops"):
+    with pytest.raises(IncompatibleLedger, match=r"99.*upgrade userops"):
         Ledger.open(path)
     assert path.read_bytes() == before
 
@@ -86,7 +86,7 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content):
 )
 def test_what_is_no_durable_ledger_is_refused(url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((InvalidValue, TypeError)) as refused:
+    with pytest.raises(InvalidValue) as refused:
         Ledger.open(url)
     assert "hush" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []

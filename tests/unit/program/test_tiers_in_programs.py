@@ -1,6 +1,6 @@
 """The ladder of a program: growth value decides the tier, the tier multiplies, late and returned value count."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -70,6 +70,15 @@ def test_a_returned_order_takes_the_tier_with_it():
     back = Event("back", "paid.cancelled", "u", datetime(2027, 1, 2, 9, tzinfo=TZ), reference="o")
     decisions = program.run([paid("01-01", 3_000, reference="o"), back, paid("01-02", 100)], ledger)
     assert decisions[2].tier == "member"
+
+
+def test_an_event_at_the_instant_of_a_review_comes_before_it():
+    text = TEXT.replace(', until = "month_end"', "")
+    first = paid("01-01", 3_000)
+    review = datetime(2028, 1, 1, 10, tzinfo=TZ)
+    at_review = Event("x", "paid", "u", review, amount=100)
+    after = Event("y", "paid", "u", review + timedelta(seconds=1), amount=100)
+    assert points(text, [first, at_review, after])[1] == ["member", "gold", "member"]
 
 
 def test_grants_and_records_come_from_members():

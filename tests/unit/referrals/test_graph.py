@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from userops.errors import InvalidValue, NaiveTimeError
-from userops.referrals import ReferralGraph
-from userops.referrals import forest as forest_module
-from userops.referrals.forest import Forest, cycle_of
+from userops.referrals import ReferralGraph, ordering
+from userops.referrals.forest import Forest
+from userops.referrals.ordering import cycle_of
 
 T = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -43,14 +43,14 @@ def as_networkx(links):
 @given(links=parents())
 def test_the_arrays_agree_with_networkx(links, narrow):
     """With wide levels only, mixed, and narrow levels only."""
-    before, forest_module.NARROW = forest_module.NARROW, narrow
+    before, ordering.NARROW = ordering.NARROW, narrow
     try:
         graph = ReferralGraph.from_parents(links)
         depth, root, size = graph.depth.tolist(), graph.root.tolist(), graph.subtree_size.tolist()
         weights = np.arange(len(links), dtype=np.float64)
         sums = graph.forest.scatter(graph.forest.up_sweep(weights[graph.forest.order]))
     finally:
-        forest_module.NARROW = before
+        ordering.NARROW = before
     peer = as_networkx(links)
     for k in range(len(links)):
         below = nx.descendants(peer, k) | {k}

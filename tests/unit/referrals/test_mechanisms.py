@@ -42,7 +42,7 @@ def test_own_spend_is_paid_at_the_friends_rate():
         (-1, 0, lambda t: 0),
         (1, -1, lambda t: 0),
         (1, 1, lambda t: 0.1),
-        (1, 1, lambda t: 2),
+        (1, 1, lambda t: -1),
         (0.5, 1, int),
     ):
         with pytest.raises(InvalidValue):

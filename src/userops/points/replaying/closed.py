@@ -90,14 +90,17 @@ def _replayed(block: Block, found: Found, others: Block | None) -> Block | None:
             size.take(keep_lot),
         )
         spends, asked, gone = spends.take(keep), asked.take(keep), gone.take(keep)
-    _allocate(block.row.take(lots), start, end, block.row.take(spends), gone - asked, gone, found)
+    axis = (block.row.take(lots), start, end)
+    _allocate(found, axis, (block.row.take(spends), gone - asked, gone))
     return others
 
 
-def _allocate(
-    lot_row: Ints, start: Ints, end: Ints, spend_row: Ints, begin: Ints, gone: Ints, found: Found
-) -> None:
-    """Note the overlaps of what each spend took with the lots, and what is left of the lots."""
+def _allocate(found: Found, lots: tuple[Ints, Ints, Ints], spends: tuple[Ints, Ints, Ints]) -> None:
+    """Note the overlaps of what each spend took with the lots, and what is left of the lots.
+
+    Both are (rows, starts, ends) on the axis.
+    """
+    (lot_row, start, end), (spend_row, begin, gone) = lots, spends
     lot = np.searchsorted(start, begin, side="right")
     lot -= 1
     several = np.flatnonzero(gone > end.take(lot))

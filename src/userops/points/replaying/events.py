@@ -165,7 +165,7 @@ def _kinds(values: Any) -> NDArray[np.int8]:
         numbers: NDArray[Any] = np.ascontiguousarray(data)
     else:
         numbers = whole_column(taken, "kind")
-    if numbers.size and not (0 <= int(numbers.min()) and int(numbers.max()) <= max(Kind)):
+    if numbers.size and (int(numbers.min()) < 0 or int(numbers.max()) > max(Kind)):
         bad = (numbers < 0) | (numbers > max(Kind))
         _first_row(bad, "kind must be 0 (earn), 1 (spend) or 2 (reverse)")
     return numbers.astype(np.int8, copy=False)
@@ -176,8 +176,10 @@ def _codes(values: Any, name: str, of: Bools | None = None) -> tuple[Ints, NDArr
     taken = column(values, name)
     data = np.ma.getdata(taken)
     missing = np.ma.getmaskarray(taken) if isinstance(taken, np.ma.MaskedArray) else None
-    if data.dtype == object and of is not None:
-        missing = np.array([value is None for value in data]) | (False if missing is None else missing)
+    if data.dtype == object:
+        missing = np.array([value is None for value in data], dtype=bool) | (
+            False if missing is None else missing
+        )
     if missing is not None and missing.any():
         _first_row(missing if of is None else missing & of, f"{name} is missing")
         data = np.where(missing, data[~missing][0] if not missing.all() else 0, data)
@@ -212,13 +214,10 @@ def _as_micros(values: Any, name: str) -> tuple[Ints, Bools | None]:
     missing = np.ma.getmaskarray(taken) if isinstance(taken, np.ma.MaskedArray) else None
     if data.dtype.kind == "M":
         numbers = np.ascontiguousarray(data.astype("datetime64[us]")).view(np.int64)
-    elif data.dtype == object and not all(isinstance(value, int | np.integer) for value in data):
+    elif data.dtype == object:
         none = np.array([value is None for value in data], dtype=bool)
         missing = none if missing is None else missing | none
-        numbers = np.array(
-            [_NO_TIME if gone else micros(value, name) for value, gone in zip(data, missing, strict=True)],
-            dtype=np.int64,
-        )
+        numbers = whole_column([_instant(value, name) for value in data], name)
     else:
         numbers = whole_column(data, name)
     gone = numbers == _NO_TIME
@@ -227,8 +226,16 @@ def _as_micros(values: Any, name: str) -> tuple[Ints, Bools | None]:
     return numbers, missing if missing is not None and missing.any() else None
 
 
+def _instant(value: Any, name: str) -> int:
+    """Return an aware time as microseconds; whole numbers are microseconds, None is no time."""
+    if value is None:
+        return _NO_TIME
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return int(value) if is_whole else micros(value, name)
+
+
 def _check_years(times: Ints, name: str) -> None:
-    if times.size and not (_FIRST <= int(times.min()) and int(times.max()) <= _LAST):
+    if times.size and (int(times.min()) < _FIRST or int(times.max()) > _LAST):
         _first_row((times < _FIRST) | (times > _LAST), f"{name} lies outside the years 1 to 9999")
 
 
@@ -249,7 +256,7 @@ def _optional_times(values: Any, name: str, is_earn: Bools, absent: Ints | np.in
     has_none = bool(never.any()) or missing is not None
     if missing is not None:
         never |= missing
-    if not has_none and (not times.size or (_FIRST <= int(times.min()) and int(times.max()) <= _LAST)):
+    if not has_none and not (times.size and (int(times.min()) < _FIRST or int(times.max()) > _LAST)):
         return times
     bad = is_earn & ~never & ((times < _FIRST) | (times > _LAST))
     _first_row(bad, f"{name} lies outside the years 1 to 9999")

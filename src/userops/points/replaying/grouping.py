@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -23,7 +24,7 @@ _SPECIAL = 2
 _RECORD = np.dtype("V16")
 
 
-def stable_order(keys: Ints, bits: int) -> Ints:
+def stable_order(keys: NDArray[Any], bits: int) -> Ints:
     """Return the places of non-negative keys of so many bits in ascending order, equal ones as they stand.
 
     >>> stable_order(np.array([70_000, 5, 70_000, 4]), 17).tolist()
@@ -178,7 +179,9 @@ def _buckets(events: EventColumns, layout: Layout) -> Iterator[Ints]:
     if high_bits <= 0:
         yield np.arange(len(events)) if time_order is None else time_order
         return
-    high = np.empty(len(events), np.uint8 if high_bits <= 8 else np.uint16 if high_bits <= 16 else np.int64)
+    high: NDArray[Any] = np.empty(
+        len(events), np.uint8 if high_bits <= 8 else np.uint16 if high_bits <= 16 else np.int64
+    )
     for start in range(0, len(events), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
         high[rows] = (layout.member[rows] - layout.first_member) >> layout.low_bits

@@ -26,7 +26,7 @@ AT, EARNED, ASKED, FLAGS = range(4)
 #: Columns of a lot.
 LEFT, EXPIRES = range(2)
 #: The longest row of actions a lane is meant to get, and the most lanes.
-LANE_ACTIONS, MOST_LANES = 192, 16_384
+LANE_ACTIONS, MOST_LANES = 32, 8_192
 #: More than anybody has.
 _TOO_MUCH = 2**62
 

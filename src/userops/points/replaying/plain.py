@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from heapq import heappop, heappush
 
 import numpy as np
 from attrs import define, field
@@ -10,73 +10,81 @@ from attrs import define, field
 from userops.points.replaying.events import EventColumns, Ints, Kind, Outcome
 from userops.points.replaying.found import Found
 
-#: A lot's place among those of its member: (expires_at, available_at, place of its event, row).
-_Order = tuple[int, int, int, int]
+_ACCEPTED, _INSUFFICIENT, _OVER, _UNKNOWN, _INVALID = (int(outcome) for outcome in Outcome)
+_EARN, _SPEND, _REVERSE = (int(kind) for kind in Kind)
 
 
 @define(eq=False)
 class _Member:
-    """One member's points while the events go by."""
+    """One member's points while the events go by; a lot is known by its rank in spending order."""
 
-    left: dict[int, int] = field(factory=dict)
-    #: Lots with points, in spending order; expired ones leave it when they are met.
-    open: list[_Order] = field(factory=list)
-    order: dict[int, _Order] = field(factory=dict)
+    expires: list[int]
+    row_of: list[int]
+    left: list[int]
+    #: Lots that can be spent, least rank first, and whether each is among them; all that `has` counts.
+    open: list[int] = field(factory=list)
+    is_open: bytearray = field(factory=bytearray)
+    has: int = 0
+    #: Of each accepted event, by row: what it asked for; of spends, (lot, points) in the order of paying.
     asked: dict[int, int] = field(factory=dict)
-    #: Of each accepted spend, (lot, points) in the order in which they paid.
     paid: dict[int, list[tuple[int, int]]] = field(factory=dict)
     undone: dict[int, int] = field(factory=dict)
     allocations: list[tuple[int, int, int]] = field(factory=list)
 
-    def earn(self, row: int, place: int, points: int, at: int, available: int, expires: int) -> Outcome:
-        if expires <= max(at, available):
-            return Outcome.INVALID
-        self.asked[row] = self.left[row] = points
-        self.order[row] = (expires, max(at, available), place, row)
-        insort(self.open, self.order[row])
-        return Outcome.ACCEPTED
+    def enter(self, lot: int) -> None:
+        """Let a lot be spent."""
+        if self.left[lot] and not self.is_open[lot]:
+            self.is_open[lot] = True
+            heappush(self.open, lot)
+            self.has += self.left[lot]
 
-    def spend(self, row: int, points: int, at: int) -> Outcome:
-        while self.open and self.open[0][0] <= at:
-            del self.open[0]
-        wanted, parts = points, []
-        for _, available, _, lot in self.open:
-            if available <= at:
-                part = min(self.left[lot], wanted)
+    def spend(self, row: int, points: int, at: int) -> int:
+        """Take points, first-expiring first; what has expired leaves the open lots when it is met."""
+        lots, left = self.open, self.left
+        while lots and (self.expires[lots[0]] <= at or not left[lots[0]]):
+            lot = heappop(lots)
+            self.is_open[lot] = False
+            self.has -= left[lot]
+        if points > self.has:
+            return _INSUFFICIENT
+        self.has -= points
+        self.asked[row], self.paid[row] = points, (parts := [])
+        while points:
+            lot = lots[0]
+            part = left[lot]
+            if part > points:
+                part = points
+                left[lot] -= part
+            else:
+                left[lot] = 0
+                heappop(lots)
+                self.is_open[lot] = False
+            if part:
+                points -= part
                 parts.append((lot, part))
-                wanted -= part
-                if not wanted:
-                    break
-        if wanted:
-            return Outcome.INSUFFICIENT
-        self.asked[row], self.paid[row] = points, parts
-        for lot, part in parts:
-            self._take(row, lot, part)
-        return Outcome.ACCEPTED
+                self.allocations.append((row, self.row_of[lot], part))
+        return _ACCEPTED
 
-    def _take(self, row: int, lot: int, points: int) -> None:
-        self.left[lot] -= points
-        self.allocations.append((row, lot, points))
-        if not self.left[lot]:
-            self.open.remove(self.order[lot])
-
-    def reverse(self, row: int, target: int, points: int, at: int) -> Outcome:
+    def reverse(self, row: int, target: int, points: int, at: int, own: int) -> int:
+        """Undo a spend, or an earn (`own` is then the rank of its lot)."""
         if target not in self.asked:
-            return Outcome.UNKNOWN
+            return _UNKNOWN
         done = self.undone.get(target, 0)
         rest = self.asked[target] - done
         wanted = points or rest
         if rest < 1 or wanted > rest:
-            return Outcome.OVER_REVERSED
+            return _OVER
         if target in self.paid:
             self.undone[target] = done + wanted
             self._give_back(row, target, done, wanted, at)
-        else:
-            taken = min(wanted, self.left[target]) if at < self.order[target][0] else 0
-            self.undone[target] = done + taken
-            if taken:
-                self._take(row, target, taken)
-        return Outcome.ACCEPTED
+            return _ACCEPTED
+        taken = min(wanted, self.left[own]) if at < self.expires[own] else 0
+        self.undone[target] = done + taken
+        if taken:
+            self.left[own] -= taken
+            self.has -= taken * self.is_open[own]
+            self.allocations.append((row, target, taken))
+        return _ACCEPTED
 
     def _give_back(self, row: int, target: int, done: int, wanted: int, at: int) -> None:
         """Put points back into the lots that paid, the last one first, past those given back before."""
@@ -84,34 +92,70 @@ class _Member:
             skipped = min(done, paid)
             done -= skipped
             part = min(wanted, paid - skipped)
-            if part:
-                wanted -= part
-                if not self.left[lot] and at < self.order[lot][0]:
-                    insort(self.open, self.order[lot])
-                self.left[lot] += part
-                self.allocations.append((row, lot, part))
+            if not part:
+                continue
+            wanted -= part
+            self.left[lot] += part
+            self.allocations.append((row, self.row_of[lot], part))
+            if self.is_open[lot]:
+                self.has += part
+            elif at < self.expires[lot]:
+                self.enter(lot)
 
 
 def replay_member(events: EventColumns, rows: Ints, found: Found) -> None:
     """Replay one member, whose rows come in order of (at, row)."""
-    member = _Member()
-    available_at = events.at if events.available_at is None else events.available_at
-    columns = [column[rows].tolist() for column in (events.kind, events.points, events.at)]
-    more = [column[rows].tolist() for column in (available_at, events.expires_at)]
-    undoes = rows.tolist() if events.undoes is None else events.undoes[rows].tolist()
-    outcomes = bytearray(len(rows))
-    for place, (row, kind, points, at, available, expires, target) in enumerate(
-        zip(rows.tolist(), *columns, *more, undoes, strict=True)
-    ):
-        if kind == Kind.EARN:
-            outcomes[place] = member.earn(row, place, points, at, available, expires)
-        elif kind == Kind.SPEND:
-            outcomes[place] = member.spend(row, points, at)
-        else:
-            outcomes[place] = member.reverse(row, target, points, at)
+    at, expires = events.at[rows], events.expires_at[rows]
+    available = at if events.available_at is None else events.available_at[rows]
+    is_lot = (events.kind[rows] == _EARN) & (expires > np.maximum(at, available))
+    lots = np.flatnonzero(is_lot)
+    order = lots.take(np.lexsort((available.take(lots), expires.take(lots))))
+    rank = np.full(len(rows), -1, np.int64)
+    rank[order] = np.arange(len(order))
+    member = _Member(
+        expires.take(order).tolist(),
+        rows.take(order).tolist(),
+        [0] * len(order),
+        is_open=bytearray(len(order)),
+    )
+    undoes = np.full(len(rows), -1, np.int64) if events.undoes is None else events.undoes[rows]
+    outcomes = _outcomes(
+        member,
+        zip(
+            *(column.tolist() for column in (rows, events.kind[rows], events.points[rows], at)),
+            *(column.tolist() for column in (rank, available, undoes)),
+            strict=True,
+        ),
+    )
     found.outcome[rows] = np.frombuffer(outcomes, np.int8)
     if member.allocations:
         found.allocations.append(*np.array(member.allocations, np.int64).T)
-    left = [(lot, points) for lot, points in member.left.items() if points]
-    if left:
-        found.left.append(*np.array(left, np.int64).T)
+    left = np.array(member.left, np.int64)
+    still = np.flatnonzero(left)
+    found.left.append(rows.take(order.take(still)), left.take(still))
+
+
+def _outcomes(member: _Member, events: zip[tuple[int, ...]]) -> bytearray:
+    """Let the events go by; return what became of each."""
+    outcomes = bytearray()
+    lot_of: dict[int, int] = {}
+    #: Lots not yet available: (when they are, their rank).
+    pending: list[tuple[int, int]] = []
+    for row, kind, points, at, lot, available, target in events:
+        while pending and pending[0][0] <= at:
+            member.enter(heappop(pending)[1])
+        if kind == _SPEND:
+            outcomes.append(member.spend(row, points, at))
+        elif kind == _REVERSE:
+            outcomes.append(member.reverse(row, target, points, at, lot_of.get(target, -1)))
+        elif lot < 0:
+            outcomes.append(_INVALID)
+        else:
+            member.asked[row] = member.left[lot] = points
+            lot_of[row] = lot
+            if available > at:
+                heappush(pending, (available, lot))
+            else:
+                member.enter(lot)
+            outcomes.append(_ACCEPTED)
+    return outcomes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-from userops.points.replaying.events import NEVER as NEVER
 from userops.points.replaying.events import event_columns
 from userops.points.replaying.reading import read_events
 from userops.points.replaying.replayed import Replayed
@@ -29,6 +28,7 @@ def replay(columns: Any) -> Replayed:
     Nothing is refused as a whole but malformed columns (`InvalidValue`, naming the row): an event that a
     ledger would refuse has its reason in `outcome`.
 
+    >>> from userops.points.replaying import NEVER
     >>> done = replay({
     ...     "member": ["u1", "u1", "u1"], "kind": ["earn", "earn", "spend"], "points": [10, 10, 15],
     ...     "at": [0, 1, 5], "expires_at": [9, 7, NEVER]})

@@ -57,7 +57,8 @@ class Replayed:
     @property
     def accepted(self) -> Bools:
         """Which events a ledger would have posted."""
-        return self.outcome == Outcome.ACCEPTED
+        accepted: Bools = self.outcome == Outcome.ACCEPTED
+        return accepted
 
     def allocations_of(self, row: int) -> tuple[tuple[int, int], ...]:
         """Return (lot row, points) of one event: which lots paid, or were given back, in order.
@@ -94,7 +95,7 @@ class Replayed:
         takes: Bools = kind == Kind.SPEND
         if self.columns.undoes is not None:
             undone = self.columns.kind.take(np.maximum(self.columns.undoes.take(event), 0))
-            takes |= (kind == Kind.REVERSE) & (undone == Kind.EARN)
+            takes = takes | ((kind == Kind.REVERSE) & (undone == Kind.EARN))
         return takes
 
     def _standing(self, as_of: datetime | int | None) -> tuple[int, Ints, Ints, Bools]:

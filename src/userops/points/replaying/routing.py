@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from userops.points.replaying.lanes import replay_lanes
 from userops.points.replaying.plain import replay_member
 
 #: Rows that lanes take at a time, and from how many rows on a member waits for the others as heavy as that.
-LANE_ROWS, HEAVY_ROWS = 1 << 21, 512
+LANE_ROWS, HEAVY_ROWS = 1 << 19, 512
 #: With fewer lanes than this a plain loop is faster; so many of the heaviest members get one.
 FEW_LANES = 64
 
@@ -89,7 +90,7 @@ def _members(block: Block) -> Iterator[Ints]:
     """Yield each member's rows."""
     member = block.member
     heads = [0, *(np.flatnonzero(member[1:] != member[:-1]) + 1).tolist(), len(block)]
-    for start, end in zip(heads, heads[1:], strict=False):
+    for start, end in itertools.pairwise(heads):
         yield block.row[start:end]
 
 

@@ -51,7 +51,7 @@ def _block_rows(events: EventColumns, block: Block, found: Found) -> Rows:
     key, kind = block.key, code
     none = np.zeros(0, np.int64)
     if not len(special):
-        return _sorted(events, block, kind, key, none, none)
+        return _sorted(events, block, kind, key, (none, none))
     layout, rows = block.layout, block.row.take(special)
     real = events.kind.take(rows)
     base, last = block.member.take(special) << layout.time_bits, (1 << layout.time_bits) - 1
@@ -73,18 +73,19 @@ def _block_rows(events: EventColumns, block: Block, found: Found) -> Rows:
         found.outcome[rows[invalid]] = Outcome.INVALID
         keep = np.ones(len(block), np.bool_)
         keep[special[invalid]] = False
-        before = np.cumsum(keep) - keep
+        before: Ints = np.cumsum(keep) - keep
         kept = block.chosen(keep)
         # A member may be gone with these rows; nobody asks for it then.
         begins = np.append(before, len(kept)).take(begins)
-        return _sorted(events, kept, kind[keep], key[keep], before.take(special.take(pending)), begins)
-    return _sorted(events, block, kind, key, special.take(pending), begins)
+        return _sorted(events, kept, kind[keep], key[keep], (before.take(special.take(pending)), begins))
+    return _sorted(events, block, kind, key, (special.take(pending), begins))
 
 
 def _sorted(
-    events: EventColumns, block: Block, kind: NDArray[np.int8], key: Ints, pending: Ints, appears: Ints
+    events: EventColumns, block: Block, kind: NDArray[np.int8], key: Ints, waiting: tuple[Ints, Ints]
 ) -> Rows:
     """Return the rows with their lots in spending order: expiry, availability, the earlier event."""
+    pending, appears = waiting
     lots = np.flatnonzero(kind == Kind.EARN)
     if len(pending):
         order = np.lexsort((events.available_at[block.row.take(lots)], key.take(lots)))  # type: ignore[index]

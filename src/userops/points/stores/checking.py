@@ -28,7 +28,15 @@ from userops.points.values import Entry, Finding
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, ArithmeticError, AssertionError, UseropsError)
 
 
-def check_rows(session: Session, name: Callable[[str], str]) -> Iterator[Finding]:
+class AuditedSession(Session):
+    """A session that can prove what it reads."""
+
+    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
+        """Yield where rows are not what was written."""
+        return check_rows(self, name)
+
+
+def check_rows(session: AuditedSession, name: Callable[[str], str]) -> Iterator[Finding]:
     """Yield findings: rows that were flipped, deleted, swapped or put in."""
     rows = _Rows(session)
     try:
@@ -45,7 +53,7 @@ def check_rows(session: Session, name: Callable[[str], str]) -> Iterator[Finding
 
 @define
 class _Rows:
-    session: Session
+    session: AuditedSession
     meta: dict[str, str] = field(init=False)
     wallets: dict[int, WalletRow] = field(init=False)
     entries: list[tuple[Any, ...]] = field(init=False)

@@ -32,12 +32,12 @@ WITH last AS MATERIALIZED (
      told AS MATERIALIZED (
        SELECT pg_advisory_xact_lock_shared({_LOCK_CLASS}, mod(value, {_KEYS})::int) FROM last)
 SELECT nextval('ledger_sequence') FROM told, generate_series(1, %s::int)
-"""
+"""  # noqa: S608 — made of constants
 _IN_FLIGHT = f"""
 SELECT objid::bigint FROM pg_locks
 WHERE locktype = 'advisory' AND classid = {_LOCK_CLASS} AND objsubid = 2
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
+"""  # noqa: S608 — made of constants
 
 
 class PostgreSQL:
@@ -72,7 +72,7 @@ class PostgreSQL:
                 pass
         except (SQLAlchemyError, self.error) as fault:
             self.close()
-            raise StoreUnavailable(f"the database cannot be reached ({type(fault).__name__})") from None
+            raise StoreUnavailable(f"the database cannot be reached ({self.describe(fault)})") from None
 
     @contextmanager
     def connection(self) -> Iterator[Wire]:
@@ -96,8 +96,9 @@ class PostgreSQL:
 
     def _bare(self, fault: Exception) -> Exception:
         """Return the driver's kind of error, without the words that may tell of the URL."""
-        kind = getattr(fault, "orig", None)
-        return self.error(f"no connection ({type(kind or fault).__name__})")
+        cause = getattr(fault, "orig", None) or fault
+        kind = type(cause) if isinstance(cause, self.error) else self.error
+        return kind("no connection")
 
     def _set(self, wire: Wire) -> None:
         """Make the session safe, whatever the server's defaults are."""
@@ -143,6 +144,10 @@ class PostgreSQL:
         """Say whether another try may help; an error without a code is a connection that was lost."""
         code = getattr(error, "sqlstate", None)
         return code is None or code.startswith(_PASSING)
+
+    def describe(self, error: Exception) -> str:
+        """Return the kind and code of an error: the server's words may quote rows."""
+        return f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
 
     def many(self, values: Sequence[Any]) -> list[Any]:
         """Return a list as an array."""

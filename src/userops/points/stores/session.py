@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from userops.core.calendar import micros
 from userops.core.commands import Command
@@ -16,7 +16,7 @@ from userops.points.books import Period, Span
 from userops.points.stores.declared import Declared
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
-from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
+from userops.points.values import Currency, Entry, Fund, LotState, Receipt
 from userops.points.wallet import NEVER, DebtState, HoldState, Wallet, spending_order
 
 #: "Never" as the tables keep it.
@@ -59,16 +59,12 @@ class Session:
     salt: bytes
     locked: frozenset[str] | None = None
     is_posting: bool = False
-    rows: dict[str, WalletRow | None] = {}
-    wallets: dict[str, Wallet | None] = {}
-    lots: dict[str, LotState] = {}
-    unknown: set[str] = set()
-    _drawn: list[int] = []
-    _last: int | None = None
-
-    def __attrs_post_init__(self) -> None:
-        """Begin with nothing remembered."""
-        self.rows, self.wallets, self.lots, self.unknown, self._drawn = {}, {}, {}, set(), []
+    rows: dict[str, WalletRow | None] = field(factory=dict, init=False)
+    wallets: dict[str, Wallet | None] = field(factory=dict, init=False)
+    lots: dict[str, LotState] = field(factory=dict, init=False)
+    unknown: set[str] = field(factory=set, init=False)
+    _drawn: list[int] = field(factory=list, init=False)
+    _last: int | None = field(default=None, init=False)
 
     # -- Declarations -------------------------------------------------------------------------------------
 
@@ -347,12 +343,6 @@ class Session:
         row = self.row(member)
         assert row is not None, "an entry's member has a wallet"  # noqa: S101
         return row.commitment
-
-    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
-        """Yield where rows are not what was written."""
-        from userops.points.stores.checking import check_rows
-
-        return check_rows(self, name)
 
 
 def hold_state(values: Sequence[Any]) -> HoldState:

@@ -18,6 +18,7 @@ from userops.errors import IncompatibleLedger, InvalidValue, StoreUnavailable
 from userops.points import chain
 from userops.points.books import Books, Store
 from userops.points.stores import migrations
+from userops.points.stores.checking import AuditedSession
 from userops.points.stores.declared import Declared
 from userops.points.stores.session import NotLocked, Session
 from userops.points.stores.statements import Statements
@@ -42,7 +43,7 @@ _MOST_LOCKINGS = 20
 
 def open_store(url: str | PathLike[str], salt: bytes, rng: Generator | None) -> SqlStore:
     """Open a store by path or URL; a message never shows the URL, which may hold a password."""
-    text = fspath(url)
+    text = fspath(url) if isinstance(url, str | PathLike) else None
     if not isinstance(text, str) or not text:
         raise InvalidValue("the path or URL of a ledger must be a text that is not empty")
     if text.startswith(("postgresql://", "postgresql+psycopg://")):
@@ -146,9 +147,9 @@ class SqlStore:
 
         return self._retrying(attempt, trial)
 
-    def _begin(self, wire: Wire, trial: _Try, commands: Sequence[object]) -> Session:
+    def _begin(self, wire: Wire, trial: _Try, commands: Sequence[object]) -> AuditedSession:
         """Return a session whose wallets are read at once, and locked, in order, where rows are."""
-        session = Session(wire, self._sql, self._driver, self._declared, self._salt, is_posting=True)
+        session = AuditedSession(wire, self._sql, self._driver, self._declared, self._salt, is_posting=True)
         if not self._driver.locks_rows:
             if trial.members:
                 session.load(sorted(trial.members))
@@ -221,7 +222,7 @@ class SqlStore:
                 passes = trial.is_in_doubt or self._driver.is_passing(fault)
                 if not passes or trial.failures >= self._driver.attempts:
                     raise StoreUnavailable(
-                        f"the database failed ({type(fault).__name__}); the same call may safely be made again"
+                        f"the database failed ({self._driver.describe(fault)}); the same call may safely be made again"
                     ) from fault
                 wait = min(_LAST_WAIT, _FIRST_WAIT * 2**trial.failures)
                 time.sleep(wait * (0.5 + float(self._rng.random())))
@@ -243,13 +244,13 @@ class SqlStore:
         try:
             yield
         except self._driver.error as fault:
-            raise StoreUnavailable(f"the database failed ({type(fault).__name__})") from fault
+            raise StoreUnavailable(f"the database failed ({self._driver.describe(fault)})") from fault
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[AuditedSession]:
         """Return a context in which all reads see one moment."""
         with self._telling(), self._driver.connection() as wire, self._transaction(wire):
-            yield Session(wire, self._sql, self._driver, self._declared, self._salt)
+            yield AuditedSession(wire, self._sql, self._driver, self._declared, self._salt)
 
     def settled(self) -> int:
         """Return the greatest sequence below which nothing is in flight."""

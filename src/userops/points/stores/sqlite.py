@@ -122,6 +122,10 @@ class SQLite:
         """Say whether the file was only busy."""
         return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _PASSING
 
+    def describe(self, error: Exception) -> str:
+        """Return SQLite's own words: they name files and columns, never values."""
+        return str(error)
+
     def many(self, values: Sequence[Any]) -> str:
         """Return a list as JSON text."""
         return dumps(values)

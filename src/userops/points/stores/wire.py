@@ -25,6 +25,9 @@ class Wire:
 
     def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for many rows of parameters."""
+        if len(rows) == 1:
+            self.run(statement, rows[0])  # Drivers prepare much for many.
+            return
         self._cursor.executemany(statement, rows)
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -72,6 +75,9 @@ class Driver(Protocol):
 
     def is_passing(self, error: Exception) -> bool:
         """Say whether trying again may help: busy, deadlock, a lost connection, a race for one id."""
+
+    def describe(self, error: Exception) -> str:
+        """Return what went wrong in words that show neither a password nor anybody's data."""
 
     def many(self, values: Sequence[Any]) -> Any:
         """Return a list as one parameter."""

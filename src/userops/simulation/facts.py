@@ -1,0 +1,109 @@
+"""What rules may read of simulated events: the member's kind, drawn data, and counters, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from userops.program import Program
+from userops.program.rules import Counter
+from userops.simulation.arrays import Ints
+from userops.simulation.behaviour import Behaviour
+from userops.simulation.clock import Clock
+from userops.simulation.happenings import DAY_BITS, Happenings, group_at
+from userops.simulation.population import Rows, World
+from userops.simulation.rulebook import MISSING, Column
+
+#: The field that says how a person came: by an invitation of a member.
+INVITED_FIELD = "invited"
+#: Room for (rank, kind) in the order of a day.
+TICK_BITS = 20
+
+
+def vocabulary(behaviours: Mapping[str, Behaviour]) -> dict[tuple[str, str], tuple[Any, ...] | None]:
+    """Return of each kind and field the words it may hold, or None where it holds whole numbers."""
+    words: dict[tuple[str, str], tuple[Any, ...] | None] = {}
+    for behaviour in behaviours.values():
+        for kind, fields in behaviour.data.items():
+            for name, draw in fields.items():
+                known = words.get((kind, name)) or ()
+                more = draw.values if draw.amount is None else None
+                words[kind, name] = None if more is None else tuple(dict.fromkeys((*known, *more)))
+    return words
+
+
+def ticks(found: Happenings, kinds: int) -> Ints:
+    """Return (row, day, place in the day) as one number, in order of time within a row."""
+    key = (found.row.astype(np.int64) << DAY_BITS) | found.day
+    key <<= TICK_BITS
+    return key + found.rank.astype(np.int64) * kinds + found.kind
+
+
+def columns_of(
+    world: World,
+    rows: Rows,
+    found: Happenings,
+    *,
+    clock: Clock,
+    program: Program,
+    kinds: Sequence[str],
+    words: Mapping[tuple[str, str], tuple[Any, ...] | None],
+    kind: int,
+    is_full: bool,
+) -> dict[str, Column]:
+    """Return the fields of one kind's events, in order of time within a row: all, or those its rules read."""
+    needed = fields_read(program, kinds[kind])
+    known = {name for place, name in found.data if place == kind}
+    if not is_full and not needed & {"kind", INVITED_FIELD, *known, *(c.name for c in program.counters)}:
+        return {}
+    mine = found.of_kind(kind)
+    columns: dict[str, Column] = {}
+    row = found.row[mine]
+    names = tuple(one.name for one in world.groups)
+    if names != ("",) and (is_full or "kind" in needed):
+        columns["kind"] = Column(group_at(rows, row, clock.month_of[found.day[mine]]).astype(np.int64), names)
+    if any(one.referrals is not None for one in world.behaviours.values()):
+        columns[INVITED_FIELD] = Column((rows.referrer[row] >= 0).astype(np.int64), (False, True))
+    for (place, name), values in found.data.items():
+        if place == kind:
+            columns[name] = Column(values, words[kinds[kind], name])
+    for counter in program.counters:
+        if counter.name in needed:
+            columns[counter.name] = Column(_counted(found, clock, counter, kinds, mine))
+    return columns
+
+
+def fields_read(program: Program, kind: str) -> set[str]:
+    """Return the fields that the earn rules of a kind read."""
+    found: set[str] = set()
+    for rule in program.earn:
+        if rule.on == kind:
+            found.update(("tier",) if rule.multiply_by_tier else ())
+            found.update(rule.when.fields())
+            for limit in rule.limits:
+                found.update(limit.when.fields())
+            found.update(x for x in (getattr(rule.points, "of", ""), getattr(rule.points, "by", "")) if x)
+    return found
+
+
+def _counted(found: Happenings, clock: Clock, counter: Counter, kinds: Sequence[str], mine: Ints) -> Ints:
+    """Return a counter's value before each event: recorded events of its kind in the window up to it."""
+    if counter.on not in kinds:
+        return np.zeros(len(mine), dtype=np.int64)
+    place = kinds.index(counter.on)
+    counts = (found.kind == place).astype(np.int64)
+    if counter.is_sum:
+        amounts = found.data.get((place, "amount"))
+        counts[found.of_kind(place)] = 0 if amounts is None else np.where(amounts == MISSING, 0, amounts)
+    total = np.concatenate([[0], np.cumsum(counts)])
+    row = found.row[mine].astype(np.int64)
+    low = np.searchsorted(found.row, row, side="left")
+    if counter.months or counter.days:
+        time = ticks(found, len(kinds))
+        start = clock.shifted(months=-counter.months, days=-counter.days)[found.day[mine]].astype(np.int64)
+        at = (((row << DAY_BITS) | np.maximum(start, 0)) << TICK_BITS) | (time[mine] & ((1 << TICK_BITS) - 1))
+        low = np.where(start < 0, low, np.searchsorted(time, at, side="right"))
+    counted: Ints = total[mine] - total[low]
+    return counted

@@ -1,0 +1,247 @@
+"""What members do: the events of a block of members, drawn kind by kind, with their data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import define, field
+
+from userops.simulation.arrays import Floats, Ints
+from userops.simulation.clock import Clock
+from userops.simulation.population import FOREVER, Rows, World
+from userops.simulation.rulebook import MISSING
+
+#: Bits of a packed event: (row, day, place, kind), in order of time within a row.
+DAY_BITS, PLACE_BITS, KIND_BITS = 13, 8, 6
+MOST_KINDS, MOST_DAYS = 2**KIND_BITS, 2**DAY_BITS
+
+
+@define
+class Happenings:
+    """Events in order of (row, day, place): a member's order of time."""
+
+    row: Ints
+    day: Ints
+    kind: Ints
+    #: The place among a member's events of the day, from 0.
+    rank: Ints
+    #: (kind, field) → a value per event of the kind, in this order.
+    data: dict[tuple[int, str], Ints] = field(factory=dict)
+
+    def of_kind(self, kind: int) -> Ints:
+        """Return the places of the events of a kind."""
+        return np.flatnonzero(self.kind == kind)
+
+
+def happen(
+    world: World,
+    rows: Rows,
+    *,
+    clock: Clock,
+    kinds: Sequence[str],
+    words: Mapping[tuple[str, str], tuple[Any, ...] | None],
+    where: tuple[int, int],
+) -> Happenings:
+    """Draw the events of one chunk of members."""
+    packed: list[Ints] = [
+        _repeated(world, rows, clock=clock, kind=kind, place=place, where=where)
+        for place, kind in enumerate(kinds)
+    ]
+    packed.append(_of_changes(world, rows, clock, kinds, where))
+    keys = np.concatenate(packed)
+    # Each kind lies in order: a stable sort only merges them.
+    keys.sort(kind="stable")
+    kind = (keys & (MOST_KINDS - 1)).astype(np.int8)
+    keys >>= KIND_BITS + PLACE_BITS
+    day = (keys & (MOST_DAYS - 1)).astype(np.int32)
+    row = (keys >> DAY_BITS).astype(np.int32)
+    found = Happenings(row, day, kind, rank_within(keys))
+    for place, name in enumerate(kinds):
+        _draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
+    return found
+
+
+def rank_within(keys: Ints) -> Ints:
+    """Return each element's place among equal neighbours of a sorted array.
+
+    >>> rank_within(np.array([3, 3, 5, 5, 5])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    places = np.arange(len(keys), dtype=np.int32)
+    if not len(keys):
+        return places
+    starts = np.where(np.concatenate([[True], keys[1:] != keys[:-1]]), places, 0)
+    np.maximum.accumulate(starts, out=starts)
+    ranks: Ints = places - starts.astype(np.int32)
+    return ranks
+
+
+def _pack(row: Ints, day: Ints, place: Ints, kind: int) -> Ints:
+    key = (row << DAY_BITS) | day
+    key <<= PLACE_BITS
+    key |= place
+    key <<= KIND_BITS
+    key |= kind
+    return key
+
+
+def _in_month(clock: Clock, month: Ints, part: Floats) -> Ints:
+    """Return the day at a fraction of a month."""
+    first = clock.first_days.astype(np.int64)
+    length = np.diff(first)
+    found: Ints = first[month] + (part * length[month]).astype(np.int64)
+    return np.minimum(found, first[month + 1] - 1)
+
+
+def _seasons(world: World, name: str) -> Floats:
+    """Return the seasonal factors of the months, cumulated from 0."""
+    season = np.asarray(world.behaviours[name].season)[list(world.calendar_months)]
+    return np.concatenate([[0.0], np.cumsum(season)])
+
+
+def _repeated(
+    world: World, rows: Rows, *, clock: Clock, kind: str, place: int, where: tuple[int, int]
+) -> Ints:
+    """Draw one kind's events over the whole horizon: a count per member, then a time for each."""
+    rng = world.stream("events", kind, *where)
+    stop = np.minimum(rows.lapse, world.months)
+    turn = np.minimum(rows.becomes, stop)
+    expected = np.zeros((2, len(rows)))
+    seasons, factor = [], np.ones(len(rows))
+    bases = np.zeros(len(world.groups))
+    for k, one in enumerate(world.groups):
+        seasons.append(_seasons(world, one.name))
+        found = world.behaviours[one.name].events.get(kind)
+        if found is None:
+            continue
+        bases[k] = world.of(one.name, f"events_per_month.{kind}")
+        before, after = rows.group == k, rows.target == k
+        if found.dispersion:
+            mine = np.flatnonzero(before)
+            factor[mine] = rng.gamma(1 / found.dispersion, found.dispersion, len(mine))
+        total = seasons[k]
+        expected[0] += before * bases[k] * (total[turn] - total[np.minimum(rows.arrival, turn)])
+        expected[1] += after * bases[k] * (total[stop] - total[turn])
+    expected *= factor
+    whole = expected.sum(axis=0)
+    counts = rng.poisson(whole)
+    by = np.repeat(np.arange(len(rows), dtype=np.int64), counts)
+    if not len(by):
+        return by
+    drawn = _ordered_uniforms(rng, counts, by) * whole[by]
+    is_after = drawn >= expected[0][by]
+    group = np.where(is_after, rows.target[by], rows.group[by])
+    start = np.where(is_after, turn[by], rows.arrival[by])
+    scale = bases[group] * factor[by]
+    drawn -= is_after * expected[0][by]
+    position = np.divide(drawn, scale, out=np.zeros(len(by)), where=scale > 0)
+    month, part = _months_at(seasons, group, start, position, world.months)
+    days = clock.first_days.astype(np.int64)
+    at = part * np.diff(days)[month]
+    whole_day = np.minimum(at.astype(np.int64), np.diff(days)[month] - 1)
+    places = np.minimum(((at - whole_day) * (1 << PLACE_BITS)).astype(np.int64), (1 << PLACE_BITS) - 1)
+    return _pack(by, days[month] + whole_day, places, place)
+
+
+def _ordered_uniforms(rng: np.random.Generator, counts: Ints, by: Ints) -> Floats:
+    """Return uniform numbers that rise within each row: partial sums of exponentials over their total."""
+    gaps = np.cumsum(rng.standard_exponential(len(by) + len(counts)))
+    ends = np.cumsum(counts + 1) - 1
+    below = np.concatenate([[0.0], gaps[ends[:-1]]])
+    found: Floats = gaps[np.arange(len(by)) + by] - below[by]
+    found /= (gaps[ends] - below)[by]
+    return found
+
+
+def _months_at(
+    seasons: Sequence[Floats],
+    group: Ints,
+    start: Ints,
+    position: Floats,
+    months: int,
+) -> tuple[Ints, Floats]:
+    """Return (month, fraction of it) at a distance from a start on the cumulated seasons of a group."""
+    month, part = np.zeros(len(position), dtype=np.int64), np.zeros(len(position))
+    for k, total in enumerate(seasons):
+        mine = np.flatnonzero(group == k) if len(seasons) > 1 else slice(None)
+        x = total[start[mine]] + position[mine]
+        is_flat = bool((np.diff(total) == 1.0).all())
+        found = x.astype(np.int64) if is_flat else np.searchsorted(total, x, side="right") - 1
+        found = np.clip(found, 0, months - 1)
+        width = total[found + 1] - total[found]
+        month[mine] = found
+        part[mine] = np.clip(
+            (x - total[found]) / np.where(width > 0, width, 1.0), 0.0, np.nextafter(1.0, 0.0)
+        )
+    return month, part
+
+
+def _of_changes(world: World, rows: Rows, clock: Clock, kinds: Sequence[str], where: tuple[int, int]) -> Ints:
+    """Return the events that come once: of becoming something else, and of an invitee's joining."""
+    rng = world.stream("changes", *where)
+    keys: list[Ints] = [np.zeros(0, dtype=np.int64)]
+    for k, one in enumerate(world.groups):
+        if one.becomes_event:
+            found = np.flatnonzero((rows.group == k) & (rows.becomes < world.months))
+            keys.append(_once(rng, clock, found, rows.becomes[found], kinds.index(one.becomes_event)))
+    invitees = np.flatnonzero(rows.referrer >= 0)
+    if len(invitees):
+        by = rows.referrer[invitees].astype(np.int64)
+        month = rows.arrival[invitees]
+        is_changed = month > rows.becomes[by]
+        group = np.where(is_changed, rows.target[by], rows.group[by])
+        for k, one in enumerate(world.groups):
+            mine = group == k
+            event = world.behaviours[one.name].referral_event
+            keys.append(
+                _once(rng, clock, by[mine], month[mine], kinds.index(event) if event in kinds else -1)
+            )
+    return np.concatenate(keys)
+
+
+def _once(rng: np.random.Generator, clock: Clock, rows: Ints, month: Ints, kind: int) -> Ints:
+    part, place = rng.random(len(rows)), rng.integers(0, 1 << PLACE_BITS, len(rows))
+    if kind < 0:
+        return np.zeros(0, dtype=np.int64)
+    return _pack(rows, _in_month(clock, month.astype(np.int64), part), place, kind)
+
+
+def _draw_data(
+    world: World,
+    rows: Rows,
+    found: Happenings,
+    *,
+    clock: Clock,
+    words: Mapping[tuple[str, str], tuple[Any, ...] | None],
+    kind: tuple[int, str],
+    where: tuple[int, int],
+) -> None:
+    """Draw the data of a kind's events; groups may differ in how."""
+    place, name = kind
+    draws = [world.behaviours[one.name].data.get(name, {}) for one in world.groups]
+    fields = sorted({key for one in draws for key in one})
+    if not fields:
+        return
+    mine = found.of_kind(place)
+    group = group_at(rows, found.row[mine], clock.month_of[found.day[mine]])
+    for key in fields:
+        rng = world.stream("data", name, key, *where)
+        known = words[name, key]
+        values = np.full(len(mine), MISSING if known is None else -1, dtype=np.int64)
+        for k, one in enumerate(draws):
+            if key not in one:
+                continue
+            chosen = np.flatnonzero(group == k)
+            drawn = one[key].draw(rng, len(chosen))
+            if known is not None:
+                drawn = np.array([known.index(value) for value in one[key].values], dtype=np.int64)[drawn]
+            values[chosen] = drawn
+        found.data[place, key] = values
+
+
+def group_at(rows: Rows, row: Ints, month: Ints) -> Ints:
+    """Return the group that members are in, in a month."""
+    changed = (rows.becomes[row] <= month) & (rows.becomes[row] < FOREVER)
+    return np.where(changed, rows.target[row], rows.group[row])

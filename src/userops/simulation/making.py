@@ -1,0 +1,98 @@
+"""From a plan to a forecast: its replications run, here or in an executor, and put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+
+from userops.core.files import Section, load
+from userops.program import Program
+from userops.simulation.forecast import FLOWS, Forecast, Setting
+from userops.simulation.running import merged, run_tasks, tasks_of
+from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs
+
+_loaded: dict[str, Spec] = {}
+
+
+def load_spec(content: tuple[Mapping[str, Any], Mapping[str, Any], Run]) -> Spec:
+    """Read a plan's tables into what is simulated; a worker reads each plan once."""
+    table, program_table, run = content
+    key = repr(content)
+    if key not in _loaded:
+        _loaded.clear()
+        program = Program.from_table(program_table)
+
+        def build(root: Section) -> Spec | None:
+            root.raw("program")
+            return read_spec(root, program)
+
+        spec = load(table, build, what="plan")
+        assert spec is not None  # noqa: S101 — load raises where nothing was built
+        spec.run = run
+        _loaded[key] = spec
+    return _loaded[key]
+
+
+def make_forecast(
+    plan: Any,
+    seed: int,
+    replications: int,
+    sample: int | None,
+    *,
+    progress: Callable[[int, int], object] | None = None,
+    executor: Executor | None = None,
+    run: Run | None = None,
+    is_free: bool = False,
+) -> Forecast:
+    """Run a plan's replications and gather their results; `is_free` lets no shared limit bind."""
+    spec: Spec = plan.spec
+    content = (dict(plan.table), dict(plan.program_table), run or Run())
+    tasks = tasks_of(
+        load_spec, content, spec, seed=seed, replications=replications, sample=sample, is_free=is_free
+    )
+    results, is_whole = run_tasks(tasks, executor=executor, progress=progress)
+    setting = setting_of(spec, seed, sample, replications, is_whole=is_whole)
+    return Forecast(
+        setting=setting,
+        data={name: merged(results, name) for name in FLOWS},
+        weights=merged(results, "weights"),
+        rule_issued=merged(results, "rule_issued"),
+        rule_refused=merged(results, "rule_refused"),
+        active=merged(results, "active"),
+        unserved=merged(results, "unserved"),
+        peaks={k: np.stack([one.peaks[k] for one in results]) for k in results[0].peaks},
+        drawn={path: np.array([one.drawn[path] for one in results]) for path in results[0].drawn},
+        bound=merged(results, "is_bound"),
+    )
+
+
+def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, is_whole: bool) -> Setting:
+    """Return what a forecast of a plan is made from."""
+    funds = spec.program.funds
+    first = spec.clock.first_days[:-1]
+    return Setting(
+        name=spec.program.name,
+        start=spec.span.start,
+        months=spec.span.months,
+        funds=tuple(funds),
+        rules=tuple(rule.name for rule in spec.program.earn),
+        groups=group_names(spec),
+        unit_costs=tuple(float(x) for x in unit_costs(spec)),
+        budgets=tuple(
+            None if fund.budget is None else (fund.budget.points, fund.budget.per) for fund in funds.values()
+        ),
+        seed=seed,
+        sample=sample,
+        asked_replications=replications,
+        uncertain=tuple(spec.uncertain),
+        is_whole=is_whole,
+        cash=None if spec.cash is None else (spec.cash.opening, spec.cash.per_month),
+        periods={
+            k: tuple(int(x) for x in spec.clock.periods[fund.budget.per][first])
+            for k, fund in enumerate(funds.values())
+            if fund.budget is not None
+        },
+    )

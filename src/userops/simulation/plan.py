@@ -1,0 +1,192 @@
+"""The plan: a program, a population and what it does, simulated into a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from userops.core.amounts import whole
+from userops.core.chance import check_seed
+from userops.core.files import Section, load, parse, read_text
+from userops.errors import InvalidValue, PlanError, PlanFault
+from userops.program import Program
+from userops.simulation.distributions import number
+from userops.simulation.forecast import Forecast
+from userops.simulation.knobs import turned, without_events
+from userops.simulation.making import make_forecast
+from userops.simulation.spec import Spec, read_spec
+from userops.simulation.stress import BreakingPoint, PointsRun, find_breaking_point, stressed
+from userops.simulation.studies import Comparison, Solution, solve_for
+from userops.simulation.trace import Trace, trace_of
+
+Progress = Callable[[int, int], object] | None
+
+
+@frozen(kw_only=True)
+class Plan:
+    """A plan file, read and checked: what is simulated, and under which program."""
+
+    program: Program
+    #: The plan's and the program's tables, as their files have them.
+    table: Mapping[str, Any] = field(repr=False, hash=False, eq=False)
+    program_table: Mapping[str, Any] = field(repr=False, hash=False, eq=False)
+    spec: Spec = field(repr=False, hash=False, eq=False)
+
+    @classmethod
+    def load(cls, path_or_text: str | Path) -> Plan:
+        """Read a plan from a file, or from text with a newline; one `PlanError` carries every fault.
+
+        `program` is the path of the program's file, from the folder of the plan, or a table with the program
+        itself.
+        """
+        text, path = read_text(path_or_text, what="plan")
+        table = parse(text, what="plan")
+        program = table.get("program")
+        if isinstance(program, str):
+            folder = Path() if path is None else path.parent
+            inner, _ = read_text(folder / program, what="program")
+            return cls.from_tables(table, parse(inner, what="program"))
+        if not isinstance(program, dict):
+            raise PlanError(
+                "the plan has 1 fault", [PlanFault("program", "give the program's file, or its table")]
+            )
+        return cls.from_tables(table, program)
+
+    @classmethod
+    def from_tables(cls, table: Mapping[str, Any], program_table: Mapping[str, Any]) -> Plan:
+        """Build a plan from the tables of its two files."""
+        program = Program.from_table(program_table)
+        spec = load(table, partial(_build, program=program), what="plan")
+        assert spec is not None  # noqa: S101 — load raises where nothing was built
+        return cls(program=program, table=table, program_table=program_table, spec=spec)
+
+    def with_(self, **changes: Any) -> Plan:
+        """Return this plan with knobs turned: `plan.with_(**{"earn.delivery.points": 20_000})`."""
+        return Plan.from_tables(*turned(self.table, self.program_table, changes))
+
+    def with_new(self, **changes: Any) -> Plan:
+        """Return this plan with values set, also of kinds of events that it did not name yet."""
+        return Plan.from_tables(*turned(self.table, self.program_table, changes, is_new=True))
+
+    def simulate(
+        self,
+        *,
+        seed: int,
+        replications: int = 200,
+        sample: int | None = 2_000,
+        progress: Progress = None,
+        executor: Executor | None = None,
+    ) -> Forecast:
+        """Run the plan `replications` times and return the forecast.
+
+        `sample` members are drawn per group and replication and scaled up, shared limits with them; None runs
+        all. `progress(done, total)` is called as replications end. The same plan and seed give the same bytes
+        with any executor. Ctrl-C ends the run with what is done, and the forecast says so.
+        """
+        count = whole(replications, "replications", at_least=1, at_most=10_000_000)
+        size = None if sample is None else whole(sample, "sample", at_least=1)
+        return make_forecast(self, check_seed(seed), count, size, progress=progress, executor=executor)
+
+    def without_events(self, kept: Collection[str]) -> Plan:
+        """Return this plan with events of these kinds only; what is drawn for them stays the same."""
+        table = without_events(self.table, kept)
+        return Plan.from_tables(table, self.program_table)
+
+    def compare(
+        self,
+        variants: Mapping[str, Plan],
+        *,
+        seed: int = 1,
+        replications: int = 200,
+        sample: int | None = 2_000,
+        executor: Executor | None = None,
+    ) -> Comparison:
+        """Forecast variants under the same chance, and return them side by side with paired differences."""
+        if not isinstance(variants, Mapping) or not variants:
+            raise InvalidValue("give the variants to compare as {name: plan}")
+        for name, plan in variants.items():
+            if not isinstance(plan, Plan):
+                raise InvalidValue(f"variant {name!r} is not a Plan")
+            if plan.spec.span.months != next(iter(variants.values())).spec.span.months:
+                raise InvalidValue("variants are compared over the same number of months")
+        return Comparison(
+            {
+                str(name): plan.simulate(
+                    seed=seed, replications=replications, sample=sample, executor=executor
+                )
+                for name, plan in variants.items()
+            }
+        )
+
+    def solve(
+        self,
+        path: str,
+        *,
+        fund: str,
+        over_budget_at_most: float,
+        seed: int = 1,
+        replications: int = 400,
+        sample: int | None = 2_000,
+    ) -> Solution:
+        """Return the largest whole grant at which the chance to be over budget stays within a promise."""
+        at_most = number(over_budget_at_most, "over_budget_at_most")
+        if not 0 <= at_most < 1:
+            raise InvalidValue("over_budget_at_most must be at least 0 and below 1")
+        self.with_(**{path: 1})
+        return solve_for(
+            self,
+            path,
+            fund=fund,
+            at_most=at_most,
+            seed=check_seed(seed),
+            replications=whole(replications, "replications", at_least=1),
+            sample=sample,
+        )
+
+    def stress(
+        self, run: PointsRun, *, seed: int = 1, replications: int = 200, sample: int | None = 2_000
+    ) -> Forecast:
+        """Return the forecast under a run on points."""
+        count = whole(replications, "replications", at_least=1)
+        return stressed(self, run, seed=check_seed(seed), replications=count, sample=sample)
+
+    def breaking_point(
+        self,
+        *,
+        cash_floor: float,
+        month: int | None = None,
+        notice_days: int = 30,
+        at_most: float = 0.05,
+        seed: int = 1,
+        replications: int = 200,
+        sample: int | None = 2_000,
+    ) -> BreakingPoint:
+        """Return how large a run on points takes the cash below `cash_floor`, in money.
+
+        `month` defaults to the one with the largest liability; the floor may be broken in `at_most` of the
+        replications.
+        """
+        return find_breaking_point(
+            self,
+            cash_floor=number(cash_floor, "cash_floor"),
+            month=None if month is None else whole(month, "month", at_least=1),
+            notice_days=whole(notice_days, "notice_days", at_least=0),
+            at_most=number(at_most, "at_most"),
+            seed=check_seed(seed),
+            replications=whole(replications, "replications", at_least=1),
+            sample=sample,
+        )
+
+    def trace(self, *, members: int, seed: int) -> Trace:
+        """Simulate a small population in full: its events, and its figures to the point."""
+        return trace_of(self.spec, members=whole(members, "members", at_least=1), seed=check_seed(seed))
+
+
+def _build(root: Section, *, program: Program) -> Spec | None:
+    root.raw("program")
+    return read_spec(root, program)

@@ -1,0 +1,145 @@
+"""Redeeming: who redeems how much, late on the last day of each month, as balances and expiries move them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import define, field
+
+from userops.simulation.arrays import Floats, Ints, Mask
+from userops.simulation.happenings import group_at
+from userops.simulation.lots import Lots
+from userops.simulation.spec import Spec, unit_costs
+
+#: Points that expire within so many months after this one make members redeem more.
+AHEAD = 2
+
+
+@define(eq=False)
+class Redeeming:
+    """The redemptions of a block, month by month."""
+
+    spec: Spec
+    block: Any
+    lots: Lots
+    who: Ints
+    parts: int
+    redeemed: Floats = field(init=False)
+    unserved: Floats = field(init=False)
+    cash: Floats = field(init=False)
+    #: Of each redemption: month, row, points; kept when asked for.
+    log: list[tuple[int, Ints, Ints]] = field(factory=list)
+    is_logged: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Start with nothing redeemed."""
+        months, funds = self.spec.span.months, len(self.spec.program.funds)
+        self.redeemed = np.zeros((self.block.replications, self.parts, months, funds))
+        self.unserved = np.zeros((self.block.replications, months))
+        opening = 0.0 if self.spec.cash is None else self.spec.cash.opening
+        self.cash = np.full(self.block.replications, opening)
+
+    def redeem(self, month: int) -> None:
+        """Let members redeem at the end of a month."""
+        row, points = self._wanted(month)
+        if self.spec.cash is not None:
+            self.cash += self.spec.cash.per_month
+        limited = self.spec.stock is not None or (
+            self.spec.cash is not None and self.spec.cash.floor is not None
+        )
+        if limited:
+            self._serve(month, row, points)
+        else:
+            self._spend(month, row, points)
+
+    def _spend(self, month: int, row: Ints, points: Ints) -> None:
+        if not len(row):
+            return
+        months, funds = self.redeemed.shape[2:]
+        if self.is_logged:
+            self.log.append((month, row, points))
+        costs, total = unit_costs(self.spec), self.redeemed.reshape(-1)
+
+        def taken(who: Ints, fund: Ints, part: Ints) -> None:
+            worth = part * self.block.weight[who]
+            np.add.at(total, (self.who[who] * months + month) * funds + fund, worth)
+            if self.spec.cash is not None:
+                np.subtract.at(self.cash, self.block.replication[who], worth * costs[fund])
+
+        self.lots.spend(month, row, points, taken)
+
+    def _wanted(self, month: int) -> tuple[Ints, Ints]:
+        """Return who redeems, and how many points, before stock and cash are looked at."""
+        rows, lots = self.block.rows, self.lots
+        is_active = (rows.arrival <= month) & (month < rows.lapse) & (lots.balance > 0)
+        row = np.flatnonzero(is_active)
+        balance = lots.balance[row]
+        chance = self.block.chances[month, row]
+        group = group_at(rows, row, np.full(len(row), month))
+        p, share, half, near = self._parameters(row, group)
+        push = 2 * balance / (balance + half)
+        if near.any():
+            push = push * (1 + near * np.minimum(1.0, lots.expiring(month, AHEAD)[row] / balance))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            asks = chance < np.where(p > 0, -np.expm1(np.log1p(-p) * push), 0.0)
+        points = np.floor(balance * share).astype(np.int64)
+        for at, part in self.spec.run.shares:
+            if at == month:
+                runs = self._runs(month, part)[row]
+                asks |= runs
+                points = np.where(runs, balance, points)
+        asks &= points > 0
+        return row[asks], points[asks]
+
+    def _runs(self, month: int, part: float) -> Mask:
+        """Return who takes part in a points run in this month: each member at most once."""
+        before = sum(share for at, share in self.spec.run.shares if at < month)
+        wave = self.block.wave
+        found: Mask = (before <= wave) & (wave < before + part)
+        return found
+
+    def _parameters(self, row: Ints, group: Ints) -> tuple[Any, ...]:
+        """Return each member's chance, share, balance of reference and pull of expiry."""
+        drawn = self.block.redeem_parameters
+        replication = self.block.replication[row]
+        names = [one.name for one in self.spec.groups]
+        half = np.array([self.spec.behaviours[name].redeem_balance for name in names])
+        near = np.array([self.spec.behaviours[name].near_expiry for name in names])
+        return drawn[0][replication, group], drawn[1][replication, group], half[group], near[group]
+
+    def _serve(self, month: int, row: Ints, points: Ints) -> None:
+        """Serve redemptions in order of members while stock and cash last; each whole or not at all."""
+        stock = np.full(self.block.replications, np.inf if self.spec.stock is None else self.spec.stock)
+        cost = float(unit_costs(self.spec).max(initial=0.0))
+        cash = self.spec.cash
+        floor = -np.inf if cash is None or cash.floor is None else cash.floor
+        worth = points * self.block.weight[row]
+        replication = self.block.replication[row]
+        served = np.zeros(len(row), dtype=bool)
+        for k in np.unique(replication):
+            mine = np.flatnonzero(replication == k)
+            total = worth[mine].sum()
+            if total <= stock[k] and self.cash[k] - total * cost >= floor:
+                served[mine] = True
+                continue
+            # Close to the limit each redemption is looked at by itself; its cost is known once it is spent.
+            self._serve_one_by_one(
+                month, row, points, mine=mine, stock=float(stock[k]), floor=floor, replication=int(k)
+            )
+        self._spend(month, row[served], points[served])
+
+    def _serve_one_by_one(
+        self, month: int, row: Ints, points: Ints, *, mine: Ints, stock: float, floor: float, replication: int
+    ) -> None:
+        costs = unit_costs(self.spec)
+        for at in mine:
+            weight = self.block.weight[row[at]]
+            worth = points[at] * weight
+            bill = self.lots.bill(month, int(row[at]), int(points[at]), costs) * weight
+            is_short = self.spec.cash is not None and self.cash[replication] - bill < floor
+            if worth > stock or is_short:
+                self.unserved[replication, month] += worth
+                continue
+            stock -= worth
+            self._spend(month, row[at : at + 1], points[at : at + 1])

@@ -1,0 +1,240 @@
+"""What a simulation runs on: a program, its population and behaviour, the horizon and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from attrs import define, field, frozen
+
+from userops.core.chance import stream
+from userops.core.files import Section
+from userops.program import Program
+from userops.simulation.behaviour import Behaviour, read_behaviours
+from userops.simulation.clock import Clock, Span, clock_of
+from userops.simulation.distributions import Parameter, number
+from userops.simulation.facts import vocabulary
+from userops.simulation.happenings import MOST_KINDS
+from userops.simulation.population import Group, World, read_population
+from userops.simulation.rulebook import Rulebook
+
+MOST_MONTHS = 240
+
+
+@frozen(kw_only=True)
+class Run:
+    """A wave of redemptions: who is in it redeems the whole balance at the end of its month."""
+
+    #: Of each month from 0, the share of members who take part then.
+    shares: tuple[tuple[int, float], ...] = ()
+
+
+@frozen(kw_only=True)
+class Cash:
+    """Money for redemptions: what is there at the start, what each month adds, and what must stay."""
+
+    opening: float = 0.0
+    per_month: float = 0.0
+    floor: float | None = None
+
+
+@define(slots=False)
+class Spec:
+    """A plan's content, read and checked."""
+
+    program: Program
+    span: Span
+    groups: tuple[Group, ...]
+    behaviours: Mapping[str, Behaviour]
+    cash: Cash | None = None
+    #: Points that the shops can hand out in a month.
+    stock: float | None = None
+    run: Run = field(factory=Run)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock of the horizon."""
+        return clock_of(self.span)
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of events that members do, in order of name."""
+        found = {kind for one in self.behaviours.values() for kind in one.events}
+        found |= {one.becomes_event for one in self.groups if one.becomes_event}
+        found |= {one.referral_event for one in self.behaviours.values() if one.referrals is not None}
+        return tuple(sorted(found))
+
+    @cached_property
+    def book(self) -> Rulebook:
+        """The program's rules, prepared."""
+        return Rulebook.of(self.program, self.clock, self.kinds)
+
+    @cached_property
+    def words(self) -> dict[tuple[str, str], tuple[Any, ...] | None]:
+        """The words that fields of events may hold."""
+        return vocabulary(self.behaviours)
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """What is drawn once per replication, by its path."""
+        found: dict[str, Parameter] = {}
+        for one in self.groups:
+            at = f"population.{one.name}" if one.name else "population"
+            found[f"{at}.joins_per_month"] = one.joins
+            if one.becomes:
+                found[f"{at}.becomes.per_month"] = one.becomes_per_month
+            at = f"behaviour.{one.name}" if one.name else "behaviour"
+            found |= {f"{at}.{path}": p for path, p in self.behaviours[one.name].parameters().items()}
+        return found
+
+    @property
+    def uncertain(self) -> list[str]:
+        """The paths of the parameters that replications differ in."""
+        return [path for path, one in self.parameters.items() if one.is_uncertain]
+
+    def world(self, seed: int, replication: int, sample: int | None) -> World:
+        """Draw one replication's parameters."""
+        drawn = {
+            path: one.draw(stream(seed, replication, "parameter", _shared_path(path, one, self)))
+            for path, one in self.parameters.items()
+        }
+        months = self.clock.calendar_months
+        return World(
+            self.groups, self.behaviours, self.span.months, sample, months, drawn, (seed, replication)
+        )
+
+
+def _shared_path(path: str, one: Parameter, spec: Spec) -> str:
+    """Return the name of a parameter's stream: what all groups have from one table is drawn once for all."""
+    if not path.startswith("behaviour."):
+        return path
+    names = [group.name for group in spec.groups if group.name]
+    for name in names:
+        if path.startswith(f"behaviour.{name}."):
+            inner = path.removeprefix(f"behaviour.{name}.")
+            others = [spec.parameters.get(f"behaviour.{other}.{inner}") for other in names]
+            if all(other == one for other in others if other is not None):
+                return f"behaviour.{inner}"
+    return path
+
+
+def read_spec(root: Section, program: Program) -> Spec | None:
+    """Read a plan's tables over a program."""
+    start, months = None, 0
+    horizon = root.section("horizon")
+    if horizon is None:
+        root.fault("horizon", "is missing")
+    else:
+        start = horizon.day("start")
+        months = horizon.whole("months", at_least=1, at_most=MOST_MONTHS)
+        horizon.finish()
+    groups = read_population(root)
+    names = tuple(group.name for group in groups)
+    behaviours = read_behaviours(root, names or ("",))
+    cash, stock = _read_cash(root), root.section("stock")
+    most = None
+    if stock is not None:
+        most = stock.value("points_per_month", number)
+        stock.finish()
+    if start is None or months is None or not groups:
+        return None
+    _check(root, program, behaviours)
+    return Spec(
+        program=program,
+        span=Span(start.replace(day=1), months, program.timezone),
+        groups=groups,
+        behaviours=behaviours,
+        cash=cash,
+        stock=most,
+    )
+
+
+def _read_cash(root: Section) -> Cash | None:
+    section = root.section("cash")
+    if section is None:
+        return None
+    found = Cash(
+        opening=section.value("opening", number, 0.0),
+        per_month=section.value("per_month", number, 0.0),
+        floor=section.value("floor", number, None),
+    )
+    section.finish()
+    return found
+
+
+def _check(root: Section, program: Program, behaviours: Mapping[str, Behaviour]) -> None:
+    """Refuse what could not be simulated as the ledger would do it."""
+    kinds: set[str] = set()
+    for name, behaviour in behaviours.items():
+        for kind in behaviour.events:
+            kinds.add(kind)
+            why = _why_not_simulated(program, kind)
+            if why:
+                _place(root, name, "events_per_month").fault(kind, why)
+        for kind, fields in behaviour.data.items():
+            for field_name in ("kind", "amount"):
+                draw = fields.get(field_name)
+                if draw is not None and (field_name == "kind" or draw.amount is None):
+                    _place(root, name, "data").fault(kind, f"{field_name} {_WHY_FIELD[field_name]}")
+    for rule in program.earn:
+        if rule.on in kinds and rule.expires is not None and rule.expires.inactive_months:
+            root.fault(
+                "program", f"rule {rule.name!r} expires by inactive_months, which is not simulated yet"
+            )
+    if any(
+        counter.on == "points.redeemed" or counter.on.endswith(".cancelled") for counter in program.counters
+    ):
+        root.fault("program", "a counter of redemptions or cancellations is not simulated yet")
+    if len(kinds) > MOST_KINDS:
+        _place(root, "", "events_per_month").fault(
+            None, f"at most {MOST_KINDS} kinds of events are simulated"
+        )
+    _check_words(root, behaviours)
+
+
+def _place(root: Section, group: str, key: str) -> Section:
+    """Return the section that states a group's behaviour, as far as the file has one."""
+    section = root.section("behaviour") or root
+    own = section.section(group) if group and group in section else None
+    if own is not None and key in own:
+        section = own
+    return section.section(key) or section
+
+
+_WHY_FIELD = {
+    "kind": "is the member's group and cannot be drawn",
+    "amount": "must be a number or a distribution",
+}
+
+
+def _check_words(root: Section, behaviours: Mapping[str, Behaviour]) -> None:
+    is_number: dict[tuple[str, str], bool] = {}
+    for behaviour in behaviours.values():
+        for kind, fields in behaviour.data.items():
+            for name, draw in fields.items():
+                if is_number.setdefault((kind, name), draw.amount is not None) != (draw.amount is not None):
+                    root.fault(
+                        "behaviour.data", f"{kind}: {name} is a number for one group and words for another"
+                    )
+
+
+def _why_not_simulated(program: Program, kind: str) -> str:
+    if kind == "points.redeemed":
+        return "follows from redeem_per_month and redeem_share; give those instead"
+    if kind.endswith(".cancelled"):
+        return "is a cancellation, which is not simulated"
+    if any(rule.on == kind for rule in program.redeem):
+        return "spends points by a [[redeem]] rule; give redeem_per_month instead"
+    return ""
+
+
+def group_names(spec: Spec) -> tuple[str, ...]:
+    """Return the groups' names, `members` for the nameless one."""
+    return tuple(group.name or "members" for group in spec.groups)
+
+
+def unit_costs(spec: Spec) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return what a point of each fund costs, in money."""
+    return np.array([float(fund.unit_cost) for fund in spec.program.funds.values()])

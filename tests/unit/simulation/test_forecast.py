@@ -1,0 +1,162 @@
+"""Forecasts: determinism, closed forms, budgets, and an honest spread."""
+
+import importlib.util
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from userops.errors import InvalidValue
+from userops.simulation import Plan, SimulationFailed
+
+spec = importlib.util.spec_from_file_location("plans", Path(__file__).with_name("plans.py"))
+plans = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(plans)
+PLAN = plans.PLAN
+
+
+def bytes_of(forecast):
+    return {name: values.tobytes() for name, values in forecast.data.items()} | {
+        "active": forecast.active.tobytes(),
+        "mean": forecast.mean("liability").tobytes(),
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes_with_any_executor():
+    plan = Plan.load(PLAN)
+    alone = bytes_of(plan.simulate(seed=3, replications=30, sample=600))
+    assert alone == bytes_of(plan.simulate(seed=3, replications=30, sample=600))
+    with ThreadPoolExecutor(2) as pool:
+        assert alone == bytes_of(plan.simulate(seed=3, replications=30, sample=600, executor=pool))
+    assert alone != bytes_of(plan.simulate(seed=4, replications=30, sample=600))
+
+
+def test_processes_give_the_same_bytes():
+    plan = Plan.load(PLAN)
+    alone = bytes_of(plan.simulate(seed=3, replications=70, sample=600))
+    for workers in (1, 2):
+        with ProcessPoolExecutor(workers) as pool:
+            assert alone == bytes_of(plan.simulate(seed=3, replications=70, sample=600, executor=pool))
+
+
+def test_points_are_conserved_in_every_replication():
+    data = Plan.load(PLAN).simulate(seed=1, replications=5, sample=None).data
+    outstanding = np.cumsum(data["issued"] - data["redeemed"] - data["expired"], axis=2)
+    assert (outstanding.sum(axis=1) >= 0).all()
+    assert (data["issued"] >= 0).all()
+
+
+def test_mean_and_quantile_of_a_closed_form():
+    """Deliveries are Poisson: so many members, none lapsing, 0.1 each a month, 1,000 points."""
+    plan = Plan.load(PLAN).with_(
+        **{
+            "behaviour.lapse_per_month": 0,
+            "population.joins_per_month": 0,
+            "horizon.months": 2,
+            "population.members": 500,
+        }
+    )
+    forecast = plan.simulate(seed=5, replications=400, sample=None)
+    deliveries = forecast.values("issued", "sales") / 1_000
+    mean, error = 50.0, np.sqrt(50.0 / 400)
+    assert abs(deliveries.mean(axis=0) - mean).max() < 4 * error
+    # The variance of a sample variance of a near-normal is 2 σ⁴ / (n - 1).
+    assert abs(deliveries.var(axis=0, ddof=1) - 50).max() < 4 * 55 * np.sqrt(2 / 399)
+    # A quantile's standard error is sqrt(q (1 - q) / n) over the density there.
+    z, density = 1.6448536, 0.1031356
+    found = forecast.quantile("issued", 0.95, "sales") / 1_000
+    assert (
+        abs(found - (mean + z * np.sqrt(mean))).max()
+        < 4 * np.sqrt(mean) * np.sqrt(0.95 * 0.05 / 400) / density
+    )
+
+
+def test_budgets_refuse_whole_grants_and_issued_stays_within():
+    plan = Plan.load(PLAN).with_(**{"funds.sales.budget.points": 1_500_500})
+    forecast = plan.simulate(seed=2, replications=6, sample=None)
+    total = forecast.data["issued"][..., 0].sum(axis=(1, 2))
+    assert (total == 1_500_000).all()
+    assert (forecast.data["refused"][..., 0].sum(axis=(1, 2)) > 0).all()
+    over = forecast.probability_over_budget("sales")
+    assert over.overall == 1.0
+    assert over.by_month[0] == 0.0
+    assert over.by_month[-1] == 1.0
+    free = (
+        Plan.load(PLAN)
+        .with_(**{"funds.sales.budget.points": 10**9})
+        .simulate(seed=2, replications=6, sample=None)
+    )
+    assert np.allclose(forecast.total("asked", "sales"), free.total("asked", "sales"))
+    assert free.probability_over_budget("sales").overall == 0.0
+
+
+def test_a_sample_has_the_spread_of_the_real_population():
+    """Chance among members shrinks with the real size; what nobody knows of a parameter does not."""
+    small_knobs = {
+        "population.members": 2_000,
+        "population.joins_per_month": 0,
+        "funds.sales.budget.points": 10**9,
+    }
+    sure = Plan.load(PLAN).with_(**small_knobs, **{"behaviour.events_per_month.app.checkin.mean": 0})
+    unsure = sure.with_(**{"behaviour.events_per_month.order.delivered": {"uniform": [0.05, 0.15]}})
+    for plan in (sure, unsure):
+        real = plan.simulate(seed=1, replications=120, sample=None).total("issued", "sales").std()
+        small = plan.simulate(seed=2, replications=120, sample=250).total("issued", "sales").std()
+        assert 0.75 < small / real < 1.33
+    # The negative control: unsettled, the sample's own spread is far too wide.
+    raw = sure.simulate(seed=2, replications=120, sample=250).data["issued"][..., 0].sum(axis=(1, 2))
+    assert raw.std() > 2 * sure.simulate(seed=1, replications=120, sample=None).total("issued", "sales").std()
+
+
+def test_changing_one_rule_leaves_the_draws_of_others_alone():
+    plan = Plan.load(PLAN).with_(**{"funds.sales.budget.points": 10**9})
+    other = plan.with_(**{"earn.delivery.points": 7})
+    a, b = (one.simulate(seed=9, replications=3, sample=400).data["issued"] for one in (plan, other))
+    assert np.array_equal(a[..., 1], b[..., 1])
+    assert np.allclose(a[..., 0], b[..., 0] / 7 * 1_000)
+
+
+def test_what_cannot_be_asked_is_refused():
+    forecast = Plan.load(PLAN).simulate(seed=1, replications=2, sample=50)
+    for call in (
+        lambda: forecast.mean("isued"),
+        lambda: forecast.mean("issued", "sale"),
+        lambda: forecast.quantile("issued", 1.5),
+        lambda: forecast.quantile("issued", True),
+        lambda: forecast.probability_over_budget("community"),
+    ):
+        with pytest.raises(InvalidValue):
+            call()
+
+
+def test_a_forecast_reads_well_in_a_terminal():
+    text = str(Plan.load(PLAN).simulate(seed=1, replications=4, sample=100))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "4 replications, seed 1" in text
+    assert "100 members drawn" in text
+    assert "noise" in text
+
+
+def test_stopping_keeps_what_is_done_and_says_so():
+    def stop(done, total):
+        if done >= 60:
+            raise KeyboardInterrupt
+
+    forecast = Plan.load(PLAN).simulate(seed=1, replications=200, sample=600, progress=stop)
+    assert not forecast.is_whole
+    assert 60 <= forecast.replications < 200
+    assert "PARTIAL" in str(forecast)
+
+
+def test_a_broken_executor_is_a_clear_error():
+    class Broken:
+        def submit(self, _function, *_arguments):
+            from concurrent.futures import Future
+
+            future = Future()
+            future.set_exception(RuntimeError("the worker died"))
+            return future
+
+    with pytest.raises(SimulationFailed, match="replications 0 to"):
+        Plan.load(PLAN).simulate(seed=1, replications=4, sample=100, executor=Broken())
