@@ -63,7 +63,7 @@ rules = st.lists(
                     '{ calendar = "12-31" }',
                 ]
             ),
-            "activates": st.sampled_from(["{ days = 1 }", "{ days = 40 }"]),
+            "activates": st.sampled_from(["{ days = 1 }", "{ days = 31 }"]),
             "priority": st.sampled_from(["1", "2"]),
             "currency": st.just('"value"'),
             "until": st.just("2027-11-20"),
@@ -109,6 +109,10 @@ def program_of(rules, redeems):
             "unbounded": '"accepted"',
             "name": f'"r{place}"',
         }
+        # What expires before it activates, whenever it is earned, is a fault of the file.
+        life = {"{ days = 0 }": 0, "{ days = 3 }": 3}.get(given.get("expires"), 31)
+        if "activates" in given:
+            given["activates"] = given["activates"].replace("31", str(life)).replace("1 ", f"{min(life, 1)} ")
         lines += ["[[earn]]", *(f"{name} = {value}" for name, value in given.items())]
     for place, rule in enumerate(redeems):
         lines += [
