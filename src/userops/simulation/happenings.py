@@ -127,31 +127,65 @@ def _repeated(
     expected *= factor
     whole = expected.sum(axis=0)
     counts = rng.poisson(whole)
-    by = np.repeat(np.arange(len(rows), dtype=np.int64), counts)
-    if not len(by):
-        return by
-    drawn = _ordered_uniforms(rng, counts, by) * whole[by]
-    is_after = drawn >= expected[0][by]
-    group = np.where(is_after, rows.target[by], rows.group[by])
-    start = np.where(is_after, turn[by], rows.arrival[by])
-    scale = bases[group] * factor[by]
-    drawn -= is_after * expected[0][by]
-    position = np.divide(drawn, scale, out=np.zeros(len(by)), where=scale > 0)
-    month, part = _months_at(seasons, group, start, position, world.months)
-    days = clock.first_days.astype(np.int64)
-    at = part * np.diff(days)[month]
-    whole_day = np.minimum(at.astype(np.int64), np.diff(days)[month] - 1)
-    places = np.minimum(((at - whole_day) * (1 << PLACE_BITS)).astype(np.int64), (1 << PLACE_BITS) - 1)
-    return _pack(by, days[month] + whole_day, places, place)
+    if not counts.any():
+        return np.zeros(0, dtype=np.int64)
+    drawn = _ordered_uniforms(rng, counts, whole)
+    scale = np.stack([bases[rows.group], bases[rows.target]]) * factor
+    is_flat = all(bool((np.diff(total) == 1.0).all()) for total in seasons)
+    by = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
+    # Most members do it in one group only: the others' events after the change are put right alone.
+    later = np.zeros(0, dtype=np.int64)
+    if expected[1].any():
+        later = np.flatnonzero(drawn >= np.repeat(expected[0], counts))
+    beyond = drawn[later] - expected[0][by[later]]
+    position = drawn
+    with np.errstate(divide="ignore", invalid="ignore"):
+        position *= np.repeat(1 / scale[0], counts)
+    position[later] = beyond / scale[1][by[later]]
+    start = np.repeat(rows.arrival, counts)
+    start[later] = turn[by[later]]
+    if is_flat:
+        position += start
+        month, part = _split(position, world.months)
+    else:
+        group = np.repeat(rows.group, counts)
+        group[later] = rows.target[by[later]]
+        month, part = _months_at(seasons, group, start, position, world.months)
+    return _packed(clock, kind=place, month=month, part=part, counts=counts)
 
 
-def _ordered_uniforms(rng: np.random.Generator, counts: Ints, by: Ints) -> Floats:
-    """Return uniform numbers that rise within each row: partial sums of exponentials over their total."""
-    gaps = np.cumsum(rng.standard_exponential(len(by) + len(counts)))
+def _packed(clock: Clock, *, kind: int, month: Ints, part: Floats, counts: Ints) -> Ints:
+    """Pack events at fractions of months, so many of each row; `part` is used up."""
+    first = clock.first_days.astype(np.int64) << PLACE_BITS
+    part *= np.diff(first)[month]
+    # A place in the day is the day's next bits: one number for both. It is less than a month, for `part` < 1.
+    keys = part.astype(np.int64)
+    keys += first[month]
+    keys <<= KIND_BITS
+    rows = np.arange(len(counts), dtype=np.int64) << (DAY_BITS + PLACE_BITS + KIND_BITS)
+    keys += np.repeat(rows | kind, counts)
+    return keys
+
+
+def _split(position: Floats, months: int) -> tuple[Ints, Floats]:
+    """Return the month and the fraction of it, of places on the line of months; `position` is used up."""
+    np.minimum(position, np.nextafter(months, 0.0), out=position)
+    month = position.astype(np.int32)
+    position -= month
+    return month, position
+
+
+def _ordered_uniforms(rng: np.random.Generator, counts: Ints, upto: Floats) -> Floats:
+    """Return uniform numbers below `upto` that rise within each row: partial sums of exponentials by their total."""
+    gaps = np.cumsum(rng.standard_exponential(int(counts.sum()) + len(counts)))
     ends = np.cumsum(counts + 1) - 1
-    below = np.concatenate([[0.0], gaps[ends[:-1]]])
-    found: Floats = gaps[np.arange(len(by)) + by] - below[by]
-    found /= (gaps[ends] - below)[by]
+    last = gaps[ends]
+    below = np.concatenate([[0.0], last[:-1]])
+    is_inside = np.ones(len(gaps), dtype=bool)
+    is_inside[ends] = False
+    found: Floats = gaps[is_inside]
+    found -= np.repeat(below, counts)
+    found *= np.repeat(upto / (last - below), counts)
     return found
 
 

@@ -8,13 +8,13 @@ for whom it does not settle within a few rounds go through the events step by st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from attrs import define
 
 from userops.program.rules import Choice, Streak
 from userops.simulation.arrays import Array, Ints, Mask
+from userops.simulation.guessing import Guess, under
 from userops.simulation.prepared import KindEvents, streak_table
 from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
 
@@ -33,12 +33,31 @@ class Remembering:
 
     def settle(self) -> Mask:
         """Write what is given into the events; return which of these events did not settle."""
-        firsts = {slot: self.firsts_of(slot) for slot in self._slots()}
-        given = self._guess(firsts)
-        if len(firsts) <= 1 and len(self.parts) == 1 and self.parts[0][0].streak < 0 and self._is_plain():
-            # Under one cap alone the guess is the solution: what is left is the cap less all asked before.
-            self.parts[0][1].given[0][:] = given
-            return np.zeros(len(self.row), dtype=bool)
+        slots = self._slots()
+        guess = Guess(self.book, self.row, self.day, self.parts, [self._wanted(*part) for part in self.parts])
+        guess.make(slots)
+        wrong = np.zeros(len(self.row), dtype=bool)
+        for (rule, events, _), given in zip(self.parts, guess.given, strict=True):
+            events.given[0][:] = given
+            if rule.streak >= 0:
+                guess.doubtful[_broken(events)] = True
+        if guess.doubtful.any():
+            places: Ints = np.flatnonzero(guess.doubtful[self.row])
+            where = np.full(len(self.row), -1, dtype=np.int32)
+            where[places] = np.arange(len(places), dtype=np.int32)
+            settled, wrong[places] = self._some(places).settle_in_rounds(slots)
+            for _, events, mine in self.parts:
+                source = where[mine]
+                inside = np.flatnonzero(source >= 0)
+                events.given[0][inside] = settled[source[inside]]
+        return wrong
+
+    def settle_in_rounds(self, slots: Sequence[int]) -> tuple[Ints, Mask]:
+        """Decide every event on the guess of all others, again and again; return the grants, and which changed."""
+        firsts = {slot: self.firsts_of(slot) for slot in slots}
+        given = np.zeros(len(self.row), dtype=np.int64)
+        for _, events, at in self.parts:
+            given[at] = events.given[0]
         again = self.decided(given, firsts)
         wrong: Mask = again != given
         rounds = 0
@@ -54,9 +73,15 @@ class Remembering:
             given[places], again[places] = guess, changed
             wrong[places] = changed != guess
             rounds += 1
-        for _, events, at in self.parts:
-            events.given[0][:] = given[at]
-        return wrong
+        return given, wrong
+
+    def _wanted(self, rule: PreparedRule, events: KindEvents, places: Ints) -> Ints:
+        """Return what a rule asks for if no cap but those on one event binds, every day of a streak being paid."""
+        found = self._asked_of(rule, events, None).copy()
+        for k, x in enumerate(rule.limits):
+            if x.slot < 0:
+                _limit(found, np.zeros(1, dtype=np.int64), x, places, events.binds[0][0][k])
+        return found
 
     def _some(self, places: Ints) -> Remembering:
         """Return the events of some members."""
@@ -74,15 +99,12 @@ class Remembering:
                     [[None if mask is None else mask[inside] for mask in masks] for masks in limits]
                     for limits in events.binds
                 ],
+                given=[one[inside] for one in events.given],
                 tier=None if events.tier is None else events.tier[inside],
                 tiers=events.tiers,
             )
             parts.append((rule, part, where[mine[inside]]))
         return Remembering(self.book, self.row[places], self.day[places], parts)
-
-    def _is_plain(self) -> bool:
-        rule = self.parts[0][0]
-        return len(rule.limits) == 1 and rule.limits[0].slot in rule.counts
 
     def _slots(self) -> list[int]:
         return sorted(
@@ -98,14 +120,6 @@ class Remembering:
         found: Ints = np.maximum.accumulate(np.where(is_first, places, 0).astype(np.int32))
         return found
 
-    def _guess(self, firsts: dict[int, Ints]) -> Ints:
-        """Return a first guess: all that is asked, under one cap after the other, the shortest period first."""
-        given = self._asked(None)
-        order = {"day": 0, "week": 1, "month": 2, "year": 3, "lifetime": 4}
-        for slot in sorted(firsts, key=lambda slot: order[self.book.slots[slot][1]]):
-            given = self._limited(given, given, {slot: firsts[slot]})
-        return given
-
     def decided(self, given: Ints, firsts: dict[int, Ints]) -> Ints:
         """Decide every event on what is given at the events before it."""
         is_streak = any(rule.streak >= 0 for rule, _, _ in self.parts)
@@ -115,12 +129,16 @@ class Remembering:
     def _asked(self, given: Ints | None) -> Ints:
         asked = np.zeros(len(self.row), dtype=np.int64)
         for rule, events, places in self.parts:
-            points = events.asked[0][0]
-            if isinstance(rule.rule.points, Streak):
-                paid = points > 0 if given is None else given[places] > 0
-                points = points * self._streak_points(rule, events, paid)
-            asked[places] = points
+            asked[places] = self._asked_of(rule, events, None if given is None else given[places])
         return asked
+
+    def _asked_of(self, rule: PreparedRule, events: KindEvents, given: Ints | None) -> Ints:
+        points = events.asked[0][0]
+        if not isinstance(rule.rule.points, Streak):
+            return points
+        paid = points > 0 if given is None else given > 0
+        found: Ints = points * self._streak_points(rule, events, paid)
+        return found
 
     def _streak_points(self, rule: PreparedRule, events: KindEvents, paid: Mask) -> Ints:
         """Return the points of each event's day in a row, were it paid, given which others are."""
@@ -177,15 +195,20 @@ def _limit(found: Ints, used: Ints, x: PreparedLimit, places: Ints, mask: Mask |
     """Put some events under one limit."""
     whole = len(places) == len(found)
     now = found if whole else found[places]
-    mine = used if whole or len(used) == 1 else used[places]
-    cap = x.limit.cap
-    if cap.times is not None:
-        left: Any = now * (mine < cap.times)
-    else:
-        left = np.minimum(now, np.maximum(0, (cap.points or 0) - mine))
+    left = under(now, used if whole or len(used) == 1 else used[places], x)
     if mask is not None:
         left = np.where(mask, left, now)
     found[places if not whole else slice(None)] = left
+
+
+def _broken(events: KindEvents) -> Ints:
+    """Return the members of a streak's events that lost the first event of a day, taken for paid."""
+    hit = np.flatnonzero(events.asked[0][0])
+    row, day = events.row[hit], events.day[hit]
+    is_first = np.ones(len(hit), dtype=bool)
+    is_first[1:] = (row[1:] != row[:-1]) | (day[1:] != day[:-1])
+    found: Ints = row[is_first & (events.given[0][hit] == 0)]
+    return found
 
 
 def _lengths(row: Ints, day: Ints) -> Ints:
