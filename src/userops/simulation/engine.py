@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -140,17 +141,14 @@ def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Grante
         return
     row = found.row[mine]
     parts: list[tuple[PreparedRule, KindEvents, Ints]] = []
+    seats = np.zeros(len(found.row), dtype=np.int32)
+    seats[mine] = np.arange(len(mine), dtype=np.int32)
     for kind in kinds:
-        inside: Ints = np.flatnonzero(found.kind[mine] == kind) if len(kinds) > 1 else np.arange(len(mine))
-        _put(
-            spec,
-            block,
-            kind,
-            granted,
-            mine=mine[inside],
-            order=None,
-            steps=np.zeros(len(inside), dtype=np.int64),
-        )
+        places = found.of_kind(kind)
+        inside: Ints = np.arange(len(mine))
+        if len(kinds) > 1:
+            inside = np.searchsorted(mine, places) if len(places) * 16 < len(mine) else seats[places]
+        _put(spec, block, kind, granted, mine=places, order=None, steps=np.zeros(len(places), dtype=np.int64))
         parts.append((spec.book.rules[kind][0], granted.events[kind], inside))
     wrong = Remembering(spec.book, row, found.day[mine], parts).settle()
     if wrong.any():
@@ -197,7 +195,8 @@ def _put(
     granted.events[kind] = _prepared(
         spec, kind, columns, row=block.found.row[at], day=block.found.day[at], step=steps
     )
-    granted.events[kind].rank = block.found.rank[at]
+    if spec.program.ladder is not None:
+        granted.events[kind].rank = block.found.rank[at]
 
 
 def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array, step: Ints) -> KindEvents:
@@ -239,7 +238,7 @@ def _prepared_by_tier(
 
 def _no_grants() -> Grants:
     none = np.zeros(0, dtype=np.int32)
-    return Grants(none, none, none, none, none, none, none.astype(np.int64))
+    return Grants(none, none, None, none, none, None, none.astype(np.int64))
 
 
 def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
@@ -254,25 +253,36 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
     if not parts:
         return _no_grants()
     # Every grant has a place of its own among (event, rule): scattering them there sorts them.
-    seats = np.zeros(len(found.row) * width, dtype=np.int32)
-    first, listed = 1, []
-    for kind, place, rule, hit in parts:
-        seats[granted.places[kind][hit] * width + place] = np.arange(first, first + len(hit), dtype=np.int32)
-        first += len(hit)
-        listed.append((granted.events[kind].given[place][hit], len(hit), rule))
+    bits = (width - 1).bit_length()
+    seats = np.zeros(len(found.row) << bits, dtype=np.int16)
+    amounts = np.empty(len(seats), dtype=np.int64)
+    for number, (kind, place, _, hit) in enumerate(parts, start=1):
+        seat = (granted.places[kind][hit] << bits) + place
+        seats[seat] = number
+        amounts[seat] = granted.events[kind].given[place][hit]
     taken = np.flatnonzero(seats)
-    source = seats[taken] - 1
-    at = taken // width if width > 1 else taken
-    sizes = [size for _, size, _ in listed]
-    which = np.repeat(np.arange(len(listed), dtype=np.int16), sizes)[source]
+    which = seats[taken] - 1
+    at = taken >> bits
     day = found.day[at]
-    expiry = np.stack([rule.expiry for _, _, rule in listed])
+    rules = [rule for _, _, rule, _ in parts]
+    delays = np.array([rule.rule.activates_days for rule in rules], dtype=np.int32)
     return Grants(
         row=found.row[at],
         day=day,
-        tick=((found.rank[at] * len(spec.kinds) + found.kind[at]) << PLACE_BITS) + (taken % width),
-        fund=np.array([rule.fund for _, _, rule in listed], dtype=np.int16)[which],
-        expiry=expiry[which, day],
-        activates=np.array([rule.rule.activates_days for _, _, rule in listed], dtype=np.int32)[which],
-        points=np.concatenate([points for points, _, _ in listed])[source],
+        tick=((found.rank[at] * len(spec.kinds) + found.kind[at]) << PLACE_BITS) + (taken - (at << bits))
+        if delays.any()
+        else None,
+        fund=np.array([rule.fund for rule in rules], dtype=np.int16)[which],
+        expiry=_expiries(rules, which, day),
+        activates=delays[which] if delays.any() else None,
+        points=amounts[taken],
     )
+
+
+def _expiries(rules: Sequence[PreparedRule], which: Ints, day: Ints) -> Ints:
+    """Return the days on which points are gone that rules give on some days."""
+    if all(np.array_equal(rule.expiry, rules[0].expiry) for rule in rules):
+        return rules[0].expiry[day]
+    table = np.stack([rule.expiry for rule in rules])
+    found: Ints = table[which, day]
+    return found

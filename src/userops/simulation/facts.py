@@ -64,7 +64,9 @@ def columns_of(
     names = tuple(one.name for one in world.groups)
     if names != ("",) and (is_full or "kind" in needed):
         columns["kind"] = Column(group_at(rows, row, clock.month_of[found.day[mine]]).astype(np.int64), names)
-    if any(one.referrals is not None for one in world.behaviours.values()):
+    if (is_full or INVITED_FIELD in needed) and any(
+        one.referrals is not None for one in world.behaviours.values()
+    ):
         columns[INVITED_FIELD] = Column((rows.referrer[row] >= 0).astype(np.int64), (False, True))
     for (place, name), values in found.data.items():
         if place == kind:

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from userops.simulation.arrays import Floats, Ints
 from userops.simulation.clock import Clock
-from userops.simulation.population import FOREVER, Rows, World
+from userops.simulation.population import Rows, World
 from userops.simulation.rulebook import MISSING
 
 #: Bits of a packed event: (row, day, place, kind), in order of time within a row.
@@ -30,9 +30,13 @@ class Happenings:
     #: (kind, field) → a value per event of the kind, in this order.
     data: dict[tuple[int, str], Ints] = field(factory=dict)
 
+    _places: dict[int, Ints] = field(factory=dict, init=False)
+
     def of_kind(self, kind: int) -> Ints:
-        """Return the places of the events of a kind."""
-        return np.flatnonzero(self.kind == kind)
+        """Return the places of the events of a kind; found once."""
+        if kind not in self._places:
+            self._places[kind] = np.flatnonzero(self.kind == kind)
+        return self._places[kind]
 
 
 def happen(
@@ -277,5 +281,6 @@ def _draw_data(
 
 def group_at(rows: Rows, row: Ints, month: Ints) -> Ints:
     """Return the group that members are in, in a month."""
-    changed = (rows.becomes[row] <= month) & (rows.becomes[row] < FOREVER)
+    # FOREVER lies beyond every month.
+    changed = rows.becomes[row] <= month
     return np.where(changed, rows.target[row], rows.group[row])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from attrs import define, field
+from attrs import define, field, fields
 
 from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.clock import NEVER, Clock
@@ -30,17 +30,18 @@ class Grants:
 
     row: Ints
     day: Ints
-    #: Order among a member's grants of one day.
-    tick: Ints
+    #: Order among a member's grants of one day; None where no grant waits to be usable, and it does not matter.
+    tick: Ints | None
     fund: Ints
     expiry: Ints
-    activates: Ints
+    #: The days that each waits; None where none does.
+    activates: Ints | None
     points: Ints
 
     def taken(self, order: Ints) -> Grants:
         """Return the grants in another order."""
-        names = ("row", "day", "tick", "fund", "expiry", "activates", "points")
-        return Grants(*(getattr(self, name)[order] for name in names))
+        found = [getattr(self, one.name) for one in fields(Grants)]
+        return Grants(*(None if values is None else values[order] for values in found))
 
 
 @define(eq=False)
@@ -75,10 +76,13 @@ class Lots:
             grants = grants.taken(order)
         row, fund, expiry = grants.row, grants.fund, grants.expiry
         months = clock.span.months
-        usable_day = grants.day + grants.activates
-        usable = np.full(len(row), months, dtype=np.int32)
-        inside = usable_day < len(clock.month_of)
-        usable[inside] = clock.month_of[usable_day[inside]]
+        if grants.activates is None:
+            usable = clock.month_of[grants.day]
+        else:
+            usable_day = grants.day + grants.activates
+            usable = np.full(len(row), months, dtype=np.int32)
+            inside = usable_day < len(clock.month_of)
+            usable[inside] = clock.month_of[usable_day[inside]]
         is_new = np.ones(len(row), dtype=bool)
         is_new[1:] = (
             (row[1:] != row[:-1])
@@ -257,7 +261,7 @@ class Queue(Lots):
 
 def _spending_order(grants: Grants) -> Ints | None:
     """Return the order of lots by member, expiry, availability and entry; None where they lie so already."""
-    if grants.activates.any():
+    if grants.activates is not None and grants.tick is not None:
         usable = grants.day + grants.activates
         # Of equal instants of availability, the entry made first.
         entry = (grants.tick & PLACES, grants.day, grants.tick >> PLACE_BITS)

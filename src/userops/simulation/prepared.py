@@ -49,13 +49,14 @@ def prepare(
     asked: list[list[Ints]] = []
     binds: list[list[list[Mask | None]]] = []
     for one in rules:
-        is_open = one.is_open[day]
+        is_always = bool(one.is_open.all())
         needed = range(len(tiers)) if one.needs_tier else range(1)
         asked.append([])
         binds.append([])
         for k in needed:
             points = asked_points(one.rule, columns[k], len(row), tiers[k])
-            points *= is_open
+            if not is_always:
+                points *= one.is_open[day]
             mask = mask_of(one.rule.when, columns[k], len(row))
             if mask is not None:
                 points *= mask

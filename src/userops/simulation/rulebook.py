@@ -77,6 +77,9 @@ def _by_table(condition: Condition, columns: Sequence[tuple[str, Column]], rows:
             for chosen in itertools.product(*options)
         ]
     )
+    if len(columns) == 1:
+        # A missing word is -1, and the last of the table.
+        return np.asarray(table[columns[0][1].values])
     code = np.zeros(rows, dtype=np.int64)
     for option, (_, column) in zip(options, columns, strict=True):
         code *= len(option)

@@ -143,7 +143,12 @@ class Remembering:
     def _streak_points(self, rule: PreparedRule, events: KindEvents, paid: Mask) -> Ints:
         """Return the points of each event's day in a row, were it paid, given which others are."""
         row, day = events.row, events.day
+        table = streak_table(rule.rule, events.tiers)
         hit = np.flatnonzero(paid)
+        if len(hit) == len(row):
+            # All are paid: each event's day has its place already.
+            place = np.minimum(_lengths(row, day), table.shape[1]) - 1
+            return table[0, place] if events.tier is None else table[events.tier, place]
         length = _lengths(row[hit], day[hit])
         # The last paid event strictly before each event.
         before = np.cumsum(paid) - paid - 1
@@ -152,7 +157,6 @@ class Remembering:
         gap = np.where(has_one & (row[at] == row), day - day[at], 9) if len(hit) else np.full(len(row), 9)
         last = length[np.maximum(before, 0)] if len(hit) else np.zeros(len(row), dtype=np.int64)
         now = np.where(gap == 0, last, np.where(gap == 1, last + 1, 1))
-        table = streak_table(rule.rule, events.tiers)
         place = np.minimum(now, table.shape[1]) - 1
         found: Ints = table[0, place] if events.tier is None else table[events.tier, place]
         return found
