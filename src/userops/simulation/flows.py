@@ -46,21 +46,19 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
     who = (block.replication * parts + block.part).astype(np.int64)
     sums = {name: np.zeros(shape) for name in ("issued", "refused")}
     by_rule = {name: np.zeros((block.replications, months, rules)) for name in sums}
+    first = who * months
     for kind, one in granted.events.items():
-        month = month_of[one.day]
         for place, rule in enumerate(spec.book.rules[kind]):
             for name, points in (("issued", one.given[place]), ("refused", one.refused[place])):
-                hit = np.flatnonzero(points)
-                if not len(hit) or not rule.is_points:
+                if not rule.is_points or not points.any():
                     continue
-                row = one.row[hit]
-                worth = points[hit] * block.weight[row]
-                code = (who[row] * months + month[hit]) * funds + rule.fund
-                sums[name] += np.bincount(code, worth, minlength=sums[name].size).reshape(shape)
-                code = (block.replication[row].astype(np.int64) * months + month[hit]) * rules + rule.index
-                by_rule[name] += np.bincount(code, worth, minlength=by_rule[name].size).reshape(
-                    by_rule[name].shape
-                )
+                # What is not given adds nothing: no need to leave it out.
+                code = first[one.row] + month_of[one.day]
+                worth = points * block.weight[one.row]
+                found = np.bincount(code, worth, minlength=block.replications * parts * months)
+                found = found.reshape(shape[:3])
+                sums[name][..., rule.fund] += found
+                by_rule[name][..., rule.index] += found.sum(axis=1)
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
     for now in range(months):

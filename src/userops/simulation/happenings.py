@@ -279,7 +279,7 @@ def _draw_data(
         found.data[place, key] = values
 
 
-def group_at(rows: Rows, row: Ints, month: Ints) -> Ints:
+def group_at(rows: Rows, row: Ints, month: Ints | int) -> Ints:
     """Return the group that members are in, in a month."""
     # FOREVER lies beyond every month.
     changed = rows.becomes[row] <= month

@@ -28,6 +28,11 @@ class Redeeming:
     redeemed: Floats = field(init=False)
     unserved: Floats = field(init=False)
     cash: Floats = field(init=False)
+    #: By (replication, group): the log of the chance not to redeem, and the share redeemed; by group, the others.
+    log_stay: Floats = field(init=False)
+    share: Floats = field(init=False)
+    half: Floats = field(init=False)
+    near: Floats = field(init=False)
     #: Of each redemption: month, row, points; kept when asked for.
     log: list[tuple[int, Ints, Ints]] = field(factory=list)
     is_logged: bool = False
@@ -39,6 +44,13 @@ class Redeeming:
         self.unserved = np.zeros((self.block.replications, months))
         opening = 0.0 if self.spec.cash is None else self.spec.cash.opening
         self.cash = np.full(self.block.replications, opening)
+        chance, share = self.block.redeem_parameters
+        with np.errstate(divide="ignore"):
+            self.log_stay = np.log1p(-chance).reshape(-1)
+        self.share = share.reshape(-1)
+        behaviours = [self.spec.behaviours[one.name] for one in self.spec.groups]
+        self.half = np.array([one.redeem_balance for one in behaviours])
+        self.near = np.array([one.near_expiry for one in behaviours])
 
     def redeem(self, month: int) -> None:
         """Let members redeem at the end of a month."""
@@ -76,13 +88,13 @@ class Redeeming:
         row = np.flatnonzero(is_active)
         balance = lots.balance[row]
         chance = self.block.chances[month, row]
-        group = group_at(rows, row, np.full(len(row), month))
-        p, share, half, near = self._parameters(row, group)
+        group = group_at(rows, row, month)
+        log_stay, share, half, near = self._parameters(row, group)
         push = 2 * balance / (balance + half)
-        if near.any():
+        if self.near.any():
             push = push * (1 + near * np.minimum(1.0, lots.expiring(month, AHEAD)[row] / balance))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            asks = chance < np.where(p > 0, -np.expm1(np.log1p(-p) * push), 0.0)
+        # A chance of 0 has the logarithm 0 of staying away, and is never met.
+        asks = chance < -np.expm1(log_stay * push)
         points = np.floor(balance * share).astype(np.int64)
         for at, part in self.spec.run.shares:
             if at == month:
@@ -100,13 +112,9 @@ class Redeeming:
         return found
 
     def _parameters(self, row: Ints, group: Ints) -> tuple[Any, ...]:
-        """Return each member's chance, share, balance of reference and pull of expiry."""
-        drawn = self.block.redeem_parameters
-        replication = self.block.replication[row]
-        names = [one.name for one in self.spec.groups]
-        half = np.array([self.spec.behaviours[name].redeem_balance for name in names])
-        near = np.array([self.spec.behaviours[name].near_expiry for name in names])
-        return drawn[0][replication, group], drawn[1][replication, group], half[group], near[group]
+        """Return the log of each member's chance to stay, the share, balance of reference and pull of expiry."""
+        code = self.block.replication[row] * len(self.half) + group
+        return self.log_stay[code], self.share[code], self.half[group], self.near[group]
 
     def _serve(self, month: int, row: Ints, points: Ints) -> None:
         """Serve redemptions in order of members while stock and cash last; each whole or not at all."""
