@@ -2,7 +2,9 @@
 
 A guess puts one cap after the other on all that is asked. Where at most one of them takes anything off, and no
 day drops out of a streak, that is the solution: a cap alone leaves what it bears less all asked before, and the
-others bear even what is asked. Caps are looked at only in the periods whose events could reach them.
+others bear even what is asked. So it is too where the last one to take off is under all events, and its periods
+are made of those of the caps before it: what it exhausts is over, and how the others stand then does not matter.
+Caps are looked at only in the periods whose events could reach them.
 """
 
 from __future__ import annotations
@@ -34,20 +36,28 @@ class Guess:
     #: Of each member, whether a cap took something off, and whether the guess may be wrong.
     touched: Mask = field(init=False)
     doubtful: Mask = field(init=False)
+    #: Of each part, the events that came too late for a cap of a lifetime on all: no day of theirs is missed.
+    late: list[Mask] = field(init=False)
+    #: The kinds of periods looked at so far.
+    seen: set[str] = field(factory=set)
 
     def make(self, slots: Sequence[int]) -> None:
         """Go through the caps, the shortest period first."""
         rows = int(self.row[-1]) + 1
         self.touched, self.doubtful = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
-        for slot in sorted(slots, key=lambda slot: ORDER[self.book.slots[slot][1]]):
+        self.late = [np.zeros(len(one), dtype=bool) for one in self.given]
+        counts = {
+            slot: [k for k, (rule, _, _) in enumerate(self.parts) if slot in rule.counts] for slot in slots
+        }
+        for slot in sorted(slots, key=lambda slot: (ORDER[self.book.slots[slot][1]], len(counts[slot]))):
             listening = [
                 (k, at)
                 for k, (rule, _, _) in enumerate(self.parts)
                 for at, x in enumerate(rule.limits)
                 if x.slot == slot and not x.is_shared
             ]
-            counting = [k for k, (rule, _, _) in enumerate(self.parts) if slot in rule.counts]
-            self._limit(slot, listening, counting)
+            self._limit(slot, listening, counts[slot])
+            self.seen.add(self.book.slots[slot][1])
 
     def _limit(self, slot: int, listening: list[tuple[int, int]], counting: list[int]) -> None:
         """Put one slot's limits on what is given so far; note whom they touch."""
@@ -74,7 +84,8 @@ class Guess:
         if alone is None:
             places = np.full(len(row), -1, dtype=np.int32)
             places[near] = np.arange(len(near), dtype=np.int32)
-        touched = np.zeros(len(self.touched), dtype=bool)
+        touched, leaky = np.zeros(len(self.touched), dtype=bool), np.zeros(len(self.touched), dtype=bool)
+        cut: list[tuple[int, Ints]] = []
         for (k, at), x in zip(listening, limits, strict=True):
             _, events, mine = self.parts[k]
             if places is None:
@@ -83,17 +94,32 @@ class Guess:
                 found = places[mine]
                 inside = np.flatnonzero(found >= 0)
                 source = found[inside]
-            now = self.given[k][inside]
-            left = under(now, used[x.limit.cap.times is not None][source], x)
+            now, spent = self.given[k][inside], used[x.limit.cap.times is not None][source]
+            left = under(now, spent, x)
             mask = events.binds[0][0][at]
             if mask is not None:
+                free = inside[~mask[inside] & (under(np.ones_like(now), spent, x) == 0)]
+                leaky[events.row[free]] = True
                 left = np.where(mask[inside], left, now)
             touched[events.row[inside[left != now]]] = True
+            cut.append((k, inside[(left == 0) & (now > 0)]))
             self.given[k][inside] = left
         # Caps of unlike kinds on one count may undo what each other assume.
         alike = len({(x.limit.cap.times, x.limit.cap.points) for x in limits}) == 1
-        self.doubtful |= touched & self.touched if alike else touched
+        alike &= {k for k, _ in listening} <= set(counting)
+        per = self.book.slots[slot][1]
+        if alike and {k for k, _ in listening} == set(range(len(self.parts))) and self._holds_the_seen(per):
+            self.doubtful |= touched & self.touched & leaky
+            if per == "lifetime":
+                for k, events in cut:
+                    self.late[k][events] = ~leaky[self.parts[k][1].row[events]]
+        else:
+            self.doubtful |= touched & self.touched if alike else touched
         self.touched |= touched
+
+    def _holds_the_seen(self, per: str) -> bool:
+        """Say whether every period of the caps before lies within one of this kind."""
+        return per == "lifetime" or self.seen <= {"day", per} or (per == "year" and "week" not in self.seen)
 
     def _merged(self, counting: list[int]) -> Ints:
         found = np.zeros(len(self.row), dtype=np.int64)

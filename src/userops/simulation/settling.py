@@ -37,10 +37,10 @@ class Remembering:
         guess = Guess(self.book, self.row, self.day, self.parts, [self._wanted(*part) for part in self.parts])
         guess.make(slots)
         wrong = np.zeros(len(self.row), dtype=bool)
-        for (rule, events, _), given in zip(self.parts, guess.given, strict=True):
+        for (rule, events, _), given, late in zip(self.parts, guess.given, guess.late, strict=True):
             events.given[0][:] = given
             if rule.streak >= 0:
-                guess.doubtful[_broken(events)] = True
+                guess.doubtful[_broken(events, late)] = True
         if guess.doubtful.any():
             places: Ints = np.flatnonzero(guess.doubtful[self.row])
             where = np.full(len(self.row), -1, dtype=np.int32)
@@ -205,13 +205,13 @@ def _limit(found: Ints, used: Ints, x: PreparedLimit, places: Ints, mask: Mask |
     found[places if not whole else slice(None)] = left
 
 
-def _broken(events: KindEvents) -> Ints:
-    """Return the members of a streak's events that lost the first event of a day, taken for paid."""
+def _broken(events: KindEvents, late: Mask) -> Ints:
+    """Return the members of a streak's events that lost the first event of a day, taken for paid, too early."""
     hit = np.flatnonzero(events.asked[0][0])
     row, day = events.row[hit], events.day[hit]
     is_first = np.ones(len(hit), dtype=bool)
     is_first[1:] = (row[1:] != row[:-1]) | (day[1:] != day[:-1])
-    found: Ints = row[is_first & (events.given[0][hit] == 0)]
+    found: Ints = row[is_first & (events.given[0][hit] == 0) & ~late[hit]]
     return found
 
 
