@@ -88,13 +88,12 @@ class Guess:
         cut: list[tuple[int, Ints]] = []
         for (k, at), x in zip(listening, limits, strict=True):
             _, events, mine = self.parts[k]
-            if places is None:
-                inside, source = near, slice(None)
-            else:
+            inside, spent = near, used[x.limit.cap.times is not None]
+            if places is not None:
                 found = places[mine]
                 inside = np.flatnonzero(found >= 0)
-                source = found[inside]
-            now, spent = self.given[k][inside], used[x.limit.cap.times is not None][source]
+                spent = spent[found[inside]]
+            now = self.given[k][inside]
             left = under(now, spent, x)
             mask = events.binds[0][0][at]
             if mask is not None:
@@ -111,8 +110,8 @@ class Guess:
         if alike and {k for k, _ in listening} == set(range(len(self.parts))) and self._holds_the_seen(per):
             self.doubtful |= touched & self.touched & leaky
             if per == "lifetime":
-                for k, events in cut:
-                    self.late[k][events] = ~leaky[self.parts[k][1].row[events]]
+                for k, gone in cut:
+                    self.late[k][gone] = ~leaky[self.parts[k][1].row[gone]]
         else:
             self.doubtful |= touched & self.touched if alike else touched
         self.touched |= touched

@@ -40,8 +40,9 @@ class Grants:
 
     def taken(self, order: Ints) -> Grants:
         """Return the grants in another order."""
-        found = [getattr(self, one.name) for one in fields(Grants)]
-        return Grants(*(None if values is None else values[order] for values in found))
+        found: list[Any] = [getattr(self, one.name) for one in fields(Grants)]
+        taken: list[Any] = [None if values is None else values[order] for values in found]
+        return Grants(*taken)
 
 
 @define(eq=False)

@@ -18,8 +18,9 @@ from userops.simulation.population import World, chunk_sizes, sampled
 from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
 
-#: Members that go through the months together: their state stays in the processor's cache.
-BLOCK = 8192
+#: Members that go through the months together: their state stays in the processor's cache, and no column of
+#: theirs is so large that the system takes its memory back in between.
+BLOCK = 4096
 
 
 class SimulationFailed(UseropsError, RuntimeError):
@@ -94,9 +95,11 @@ def run_replications(
     if _limits_redemption(spec) and len(blocks) > 1:
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
-    for k, result in zip(
-        again, _by_the_clock(spec, worlds, replications, again, usage.limits(spec)), strict=True
-    ):
+    limits = usage.limits(spec)
+    if again and len(worlds) == len(blocks) == 1:
+        # The one block holds the whole replication: no need to draw it again.
+        return _bound_results(spec, worlds, replications, block, limits)
+    for k, result in zip(again, _by_the_clock(spec, worlds, replications, again, limits), strict=True):
         results[k] = result
     return results
 
@@ -134,11 +137,18 @@ def _by_the_clock(
         mine = [worlds[k] for k in taken]
         chunks = [(k, place, chunk) for k, world in enumerate(mine) for place, chunk, _ in chunk_sizes(world)]
         block = gather(spec, mine, chunks)
-        granted = grant_by_the_clock(spec, block, bound)
-        found = flows(spec, block, granted)
-        usage = used_by(spec, block, granted)
-        results += _results(spec, mine, [replications[k] for k in taken], found, usage, is_bound=True)
+        results += _bound_results(spec, mine, [replications[k] for k in taken], block, bound)
     return results
+
+
+def _bound_results(
+    spec: Spec, worlds: Sequence[World], replications: Sequence[int], block: Block, bound: Bound
+) -> list[Result]:
+    """Run whole replications in order of time."""
+    granted = grant_by_the_clock(spec, block, bound)
+    found = flows(spec, block, granted)
+    usage = used_by(spec, block, granted)
+    return _results(spec, worlds, replications, found, usage, is_bound=True)
 
 
 def shared_of(spec: Spec, block: Block, bound: Bound) -> Shared:

@@ -148,7 +148,8 @@ class Remembering:
         if len(hit) == len(row):
             # All are paid: each event's day has its place already.
             place = np.minimum(_lengths(row, day), table.shape[1]) - 1
-            return table[0, place] if events.tier is None else table[events.tier, place]
+            paid_at: Ints = table[0, place] if events.tier is None else table[events.tier, place]
+            return paid_at
         length = _lengths(row[hit], day[hit])
         # The last paid event strictly before each event.
         before = np.cumsum(paid) - paid - 1
