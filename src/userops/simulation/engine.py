@@ -248,7 +248,7 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
     for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
             if rule.is_points:
-                parts.append((kind, place, rule, np.flatnonzero(one.given[place])))
+                parts.append((kind, place, rule, np.flatnonzero(one.given[place] != 0)))
                 width = max(width, place + 1)
     if not parts:
         return _no_grants()
@@ -260,7 +260,7 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
         seat = (granted.places[kind][hit] << bits) + place
         seats[seat] = number
         amounts[seat] = granted.events[kind].given[place][hit]
-    taken = np.flatnonzero(seats)
+    taken = np.flatnonzero(seats != 0)
     which = seats[taken] - 1
     at = taken >> bits
     day = found.day[at]

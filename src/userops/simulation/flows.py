@@ -65,6 +65,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         lots.open(now)
         redeeming.redeem(now)
         lots.close(now)
+    redeeming.close()
     return Flows(
         sums["issued"],
         sums["refused"],

@@ -215,15 +215,24 @@ class Queue(Lots):
 
     def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:  # noqa: ARG002 — as Lots has it
         """Take points off the head of the members' lines."""
-        low = self.begin[row] + self.gone[row]
-        high = low + points
-        self.gone[row] += points
-        self.balance[row] -= points
-        self.stretches.append((low, points))
-        for fund, part in enumerate(self._by_fund(low, high)):
+        low = self.draw(row, points)
+        for fund, part in enumerate(self._by_fund(low, low + points)):
             hit = np.flatnonzero(part)
             if len(hit):
                 taken(row[hit], np.full(len(hit), fund), part[hit])
+
+    def draw(self, row: Ints, points: Ints) -> Ints:
+        """Take points off the head of the lines, and return where they lay; `by_fund` says later whose they were."""
+        low: Ints = self.begin[row] + self.gone[row]
+        self.gone[row] += points
+        self.balance[row] -= points
+        self.stretches.append((low, points))
+        return low
+
+    def by_fund(self) -> list[Ints]:
+        """Return of each fund the points of all stretches taken so far, in the order in which they were taken."""
+        low = np.concatenate([one for one, _ in self.stretches])
+        return self._by_fund(low, low + np.concatenate([points for _, points in self.stretches]))
 
     def _by_fund(self, low: Ints, high: Ints) -> list[Ints]:
         """Return of each fund the points on stretches of the line."""

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.happenings import group_at
-from userops.simulation.lots import Lots
+from userops.simulation.lots import Lots, Queue
 from userops.simulation.spec import Spec, unit_costs
 
 #: Points that expire within so many months after this one make members redeem more.
@@ -36,6 +36,8 @@ class Redeeming:
     #: Of each redemption: month, row, points; kept when asked for.
     log: list[tuple[int, Ints, Ints]] = field(factory=list)
     is_logged: bool = False
+    #: Of each month's redemptions, the rows, where the funds are found at the end.
+    drawn: list[tuple[int, Ints]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         """Start with nothing redeemed."""
@@ -79,7 +81,24 @@ class Redeeming:
             if self.spec.cash is not None:
                 np.subtract.at(self.cash, self.block.replication[who], worth * costs[fund])
 
+        if self.spec.cash is None and isinstance(self.lots, Queue):
+            # Nothing asks before the end which fund a redemption took from.
+            self.lots.draw(row, points)
+            self.drawn.append((month, row))
+            return
         self.lots.spend(month, row, points, taken)
+
+    def close(self) -> None:
+        """Sum what was drawn without saying from which funds."""
+        if not self.drawn or not isinstance(self.lots, Queue):
+            return
+        row = np.concatenate([rows for _, rows in self.drawn])
+        month = np.repeat([month for month, _ in self.drawn], [len(rows) for _, rows in self.drawn])
+        months, funds = self.redeemed.shape[2:]
+        code, weight = (self.who[row] * months + month) * funds, self.block.weight[row]
+        for fund, part in enumerate(self.lots.by_fund()):
+            worth = np.bincount(code + fund, part * weight, minlength=self.redeemed.size)
+            self.redeemed += worth.reshape(self.redeemed.shape)
 
     def _wanted(self, month: int) -> tuple[Ints, Ints]:
         """Return who redeems, and how many points, before stock and cash are looked at."""

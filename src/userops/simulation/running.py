@@ -251,8 +251,10 @@ def used_by(spec: Spec, block: Block, granted: Granted) -> Usage:
         asked[-1] = np.zeros((block.replications, 1))
     for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
+            if rule.fund not in asked and not rule.shared_counts:
+                continue
             points = one.given[place] + one.refused[place]
-            hit = np.flatnonzero(points)
+            hit = np.flatnonzero(points != 0)
             row, worth = one.row[hit], points[hit] * block.weight[one.row[hit]]
             replication = block.replication[row].astype(np.int64)
             if rule.fund in asked:

@@ -208,7 +208,7 @@ def _limit(found: Ints, used: Ints, x: PreparedLimit, places: Ints, mask: Mask |
 
 def _broken(events: KindEvents, late: Mask) -> Ints:
     """Return the members of a streak's events that lost the first event of a day, taken for paid, too early."""
-    hit = np.flatnonzero(events.asked[0][0])
+    hit = np.flatnonzero(events.asked[0][0] != 0)
     row, day = events.row[hit], events.day[hit]
     is_first = np.ones(len(hit), dtype=bool)
     is_first[1:] = (row[1:] != row[:-1]) | (day[1:] != day[:-1])
