@@ -10,7 +10,7 @@ import numpy as np
 from attrs import define, frozen
 
 from userops.errors import UseropsError
-from userops.simulation.arrays import Array
+from userops.simulation.arrays import Array, keep_memory
 from userops.simulation.blocks import Block, gather
 from userops.simulation.engine import Bound, Granted, grant
 from userops.simulation.flows import Flows, flows
@@ -77,6 +77,7 @@ def run_replications(
     spec: Spec, seed: int, replications: Sequence[int], sample: int | None, *, is_free: bool = False
 ) -> list[Result]:
     """Run replications as if no shared limit bound, and those again by the clock where one did."""
+    keep_memory()
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
     sizes = [rows for world in worlds for _, _, rows in chunk_sizes(world)]

@@ -166,6 +166,13 @@ def _read_cash(root: Section) -> Cash | None:
 
 def _check(root: Section, program: Program, behaviours: Mapping[str, Behaviour]) -> None:
     """Refuse what could not be simulated as the ledger would do it."""
+    if program.scheme is not None or program.binding is not None:
+        root.fault(
+            "program",
+            "what [referral] credits is not simulated; take it out of the program, let members "
+            "invite by [behaviour.referrals], and pay by [[earn]] rules: for the referrer on = "
+            "'referral.joined', for who was invited when = { invited = true }",
+        )
     kinds: set[str] = set()
     for name, behaviour in behaviours.items():
         for kind in behaviour.events:
