@@ -16,13 +16,13 @@ spec.loader.exec_module(plans)
 def test_a_cluster_gives_the_same_bytes():
     distributed = pytest.importorskip("distributed", reason="the package distributed is not installed")
     plan = Plan.load(plans.PLAN)
-    alone = plan.simulate(seed=3, replications=70, sample=200)
+    alone = plan.simulate(seed=3, replications=41, sample=200)
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        there = plan.simulate(seed=3, replications=70, sample=200, executor=client.get_executor(pure=False))
+        there = plan.simulate(seed=3, replications=41, sample=200, executor=client.get_executor(pure=False))
     for name, values in alone.data.items():
         assert values.tobytes() == there.data[name].tobytes()
