@@ -10,7 +10,8 @@ import numpy as np
 
 from userops.core.files import Section, load
 from userops.program import Program
-from userops.simulation.forecast import FLOWS, Forecast, Setting
+from userops.simulation.figures import FLOWS, Setting
+from userops.simulation.forecast import Forecast
 from userops.simulation.running import merged, run_tasks, tasks_of
 from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs
 
