@@ -87,7 +87,11 @@ class Program(Rulebook):
         at: datetime,
         members: Members = None,
     ) -> State:
-        """Return a member's past as the rules see it, from the ledger's entries."""
+        """Return all of a member's past as the rules see it, from the ledger's entries.
+
+        Counts of the whole program are those of the periods of `at`; a cap of the whole program per reference
+        is known to `handle` alone.
+        """
         return running.state_of(self, ledger, member, at, _members(members))
 
     def register(self, ledger: Ledger) -> None:
