@@ -74,6 +74,8 @@ class Setting:
     funds: tuple[str, ...]
     rules: tuple[str, ...]
     groups: tuple[str, ...]
+    #: The tiers by name, None for members below the lowest.
+    tiers: tuple[str | None, ...]
     unit_costs: tuple[float, ...]
     #: Of each fund, (budget points, per) or None.
     budgets: tuple[tuple[int, str] | None, ...]

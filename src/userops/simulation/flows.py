@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from attrs import define
 
+from userops.core.calendar import micros
 from userops.simulation.arrays import Array, Ints
 from userops.simulation.blocks import PARTS, Block
 from userops.simulation.engine import Granted
+from userops.simulation.happenings import group_at
 from userops.simulation.lots import Lots
 from userops.simulation.redeeming import Redeeming
 from userops.simulation.spec import Spec
+from userops.simulation.standings import Standings, tier_names
 
 
 @define(eq=False)
@@ -26,6 +29,8 @@ class Flows:
     rule_refused: Array
     #: Members active, by (replication, month, group).
     active: Array
+    #: The same by tier, below the lowest first; of a program without tiers, nothing.
+    tiers: Array
     #: Redemptions refused for want of stock or cash, in points.
     unserved: Array
     #: Of each redemption (month, rows, points), when it was asked for.
@@ -70,6 +75,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         by_rule["issued"],
         by_rule["refused"],
         _active(spec, block),
+        _by_tier(spec, block, granted),
         redeeming.unserved,
         redeeming.log,
     )
@@ -100,3 +106,51 @@ def _active(spec: Spec, block: Block) -> Array:
         code = (block.replication.astype(np.int64) * (months + 1) + at) * groups + group
         total += sign * np.bincount(code, block.weight, minlength=total.size).reshape(total.shape)
     return total.cumsum(axis=1)[:, :-1]
+
+
+def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
+    """Count the active members by month and tier, as the ladder's columns see them at each month's end."""
+    ladder, months = spec.program.ladder, spec.span.months
+    names = tier_names(spec.program)
+    total = np.zeros((block.replications, months, len(names) if ladder is not None else 0))
+    if ladder is None or not len(block.rows):
+        return total
+    member, at, value = _value_events(spec, block, granted)
+    bounds, everybody = spec.clock.month_bounds(), np.arange(len(block.rows))
+    groups = np.array([group.name for group in spec.groups])
+    for month in range(months):
+        end = bounds[month + 1]
+        inside = at < micros(end)
+        columns = {
+            "member": member[inside],
+            "at": at[inside].astype("datetime64[us]"),
+            "value": value[inside],
+        }
+        kind = groups[group_at(block.rows, everybody, np.full(len(everybody), month))]
+        found = ladder.standings(columns, end, records={"member": everybody, "kind": kind})
+        place = {name: k for k, name in enumerate(names)}
+        code = np.array(
+            [place[None if one is None or one is np.ma.masked else str(one)] for one in found["tier"]]
+        )
+        row = np.asarray(found["member"]).astype(np.int64)
+        is_active = (block.rows.arrival[row] <= month) & (month < block.rows.lapse[row])
+        where = (block.replication[row], np.full(len(row), month), code)
+        np.add.at(total, where, block.weight[row] * is_active)
+    return total
+
+
+def _value_events(spec: Spec, block: Block, granted: Granted) -> tuple[Array, Array, Array]:
+    """Return whose growth value rose when, and by how much."""
+    clock = Standings(spec.program, spec.clock, len(spec.kinds), len(block.rows), block.rows.arrival)
+    parts: list[tuple[Array, Array, Array]] = []
+    for kind, one in granted.events.items():
+        for place, rule in enumerate(spec.book.rules[kind]):
+            if rule.rule.currency == spec.program.value_currency:
+                hit = np.flatnonzero(one.given[place])
+                rank = block.found.rank[granted.places[kind][hit]]
+                parts.append(
+                    (one.row[hit], clock.at(one.row[hit], one.day[hit], rank, kind), one.given[place][hit])
+                )
+    none = np.zeros(0, dtype=np.int64)
+    joined = [np.concatenate([none, *(part[k] for part in parts)]) for k in range(3)]
+    return joined[0], joined[1], joined[2]

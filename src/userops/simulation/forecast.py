@@ -44,6 +44,7 @@ class Forecast:
     rule_issued: Array
     rule_refused: Array
     active: Array
+    tiers: Array
     unserved: Array
     peaks: Mapping[int, Array]
     drawn: Mapping[str, Array]
@@ -188,6 +189,12 @@ class Forecast:
     def members(self) -> dict[str, Array]:
         """Return the mean number of active members of each group, month by month."""
         return {name: self.active[:, :, k].mean(axis=0) for k, name in enumerate(self.setting.groups)}
+
+    def members_by_tier(self) -> dict[str | None, Array]:
+        """Return the mean number of active members of each tier, month by month; None: below the lowest."""
+        if not self.setting.tiers:
+            raise InvalidValue("the program has no [tiers]")
+        return {name: self.tiers[:, :, k].mean(axis=0) for k, name in enumerate(self.setting.tiers)}
 
     def probability_over_budget(self, fund: str) -> OverBudget:
         """Return the chance that a fund is asked for more than its budget."""

@@ -132,13 +132,18 @@ def member_table(forecast: Forecast) -> Table:
 def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, list[str]]:
     low, high = np.quantile(values, [0.05, 0.95], axis=0)
     mean = values.mean(axis=0)
-    if not is_wide and name == "expired":
+    if not is_wide and name != "issued":
         return {name: [short(x) for x in mean]}
     return {
         name: [short(x) for x in mean],
-        _RANGE[name]: [f"{short(a)}–{short(b)}" for a, b in zip(low, high, strict=True)],
+        _RANGE[name]: [f"{_rough(a)}–{_rough(b)}" for a, b in zip(low, high, strict=True)],
     }
 
 
 #: Heads of the columns of ranges, told apart by what the eye does not see.
-_RANGE = {"issued": "5–95%", "redeemed": "5–95% ", "outstanding": " 5–95% "}
+_RANGE = {"issued": "5–95%", "outstanding": "5–95% "}
+
+
+def _rough(value: float) -> str:
+    """Return a figure in two digits: what a range needs."""
+    return short(float(f"{value:.2g}"))

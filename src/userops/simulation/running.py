@@ -38,6 +38,7 @@ class Result:
     rule_issued: Array
     rule_refused: Array
     active: Array
+    tiers: Array
     unserved: Array
     #: Of each fund with a budget by day or week: the most asked in a period, by the month in which it ends.
     peaks: dict[int, Array]
@@ -291,6 +292,7 @@ def _results(
             rule_issued=found.rule_issued[k],
             rule_refused=found.rule_refused[k],
             active=found.active[k],
+            tiers=found.tiers[k],
             unserved=found.unserved[k],
             peaks={fund: one[k] for fund, one in peaks.items()},
             weights=np.array([sampled(world, place)[1] for place in range(len(spec.groups))]),
