@@ -14,7 +14,7 @@ from userops.errors import InvalidValue
 from userops.points.books import Books, Changes, Period, Store
 from userops.points.chain import counted_words, named_command, named_entry
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
-from userops.points.wallet import HoldState, Wallet
+from userops.points.wallet import HoldState, OpenLots, Wallet
 
 T = TypeVar("T")
 _ABSENT = object()
@@ -256,7 +256,7 @@ class MemoryStore:
         lots = {lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())}
         wallet = self._wallets[member]
         by_currency = {
-            currency: tuple(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
+            currency: OpenLots.of(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
         }
         for key in [key for key in self._index if member in key[1:2] and key[0] != "event"]:
             self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
