@@ -182,11 +182,12 @@ class Draft:
         is_moved = isinstance(command, Extend)
         for member, wallet in self.wallets.items():
             changes.wallets[member] = wallet.after(self.at, changed.get(member, ()), is_moved=is_moved)
+        others = [member for member in self.wallets if member != self.member]
         entry = Entry(
             id=command.id,
             sequence=books.next_sequence(),
             kind=type(command).__name__.lower(),
-            members=(self.member, *sorted(self.wallets.keys() - {self.member})),
+            members=(self.member, *sorted(others)),
             at=command.at,
             currency=self.currency,
             command=command,

@@ -69,6 +69,22 @@ def _last_end(block: tuple[LotState, ...]) -> int:
     return _end(block[-1])
 
 
+def _place(block: tuple[LotState, ...], order: tuple[int, int, tuple[int, int]]) -> int:
+    """Return where a lot stands, or would; most are added at the end and taken from the front."""
+    if not block or order <= spending_order(block[0]):
+        return 0
+    if order > spending_order(block[-1]):
+        return len(block)
+    return bisect_left(block, order, key=spending_order)
+
+
+def _halved(block: tuple[LotState, ...]) -> tuple[tuple[LotState, ...], ...]:
+    """Return a block as no block when it is empty, as two when it has grown too long."""
+    if len(block) <= _BLOCK:
+        return (block,) if block else ()
+    return (block[: len(block) // 2], block[len(block) // 2 :])
+
+
 @frozen
 class OpenLots:
     """Open lots of one currency in spending order, in blocks: a change copies one block, not all lots."""
@@ -88,19 +104,18 @@ class OpenLots:
         """Yield those that have not expired at an instant."""
         first = bisect_right(self.blocks, at, key=_last_end)
         for block in islice(self.blocks, first, None):
-            yield from islice(block, bisect_right(block, at, key=_end), None)
+            expired = 0 if block[0].is_alive(at) else bisect_right(block, at, key=_end)
+            yield from islice(block, expired, None)
 
     def with_lot(self, lot: LotState) -> OpenLots:
         """Return them with one lot in its place, or gone when nothing of it is open."""
         blocks, order = self.blocks, spending_order(lot)
         at = max(0, bisect_right(blocks, order, key=_first_order) - 1)
         block = blocks[at] if blocks else ()
-        place = bisect_left(block, order, key=spending_order)
+        place = _place(block, order)
         after = place + 1 if place < len(block) and block[place].id == lot.id else place
         block = block[:place] + ((lot,) if lot.left > lot.written else ()) + block[after:]
-        middle = len(block) // 2
-        parts = (block[:middle], block[middle:]) if len(block) > _BLOCK else (block,) if block else ()
-        return OpenLots(blocks[:at] + parts + blocks[at + 1 :])
+        return OpenLots(blocks[:at] + _halved(block) + blocks[at + 1 :])
 
     def with_lots(self, changed: Sequence[LotState], *, is_moved: bool) -> OpenLots:
         """Return them with lots changed, added or gone; `is_moved` when one need not stand where it did."""
@@ -110,6 +125,9 @@ class OpenLots:
         for lot in changed:
             lots = lots.with_lot(lot)
         return lots
+
+
+_NO_LOTS = OpenLots()
 
 
 @frozen
@@ -163,9 +181,9 @@ class Wallet:
         by_currency: dict[str, list[LotState]] = {}
         for lot in changed:
             by_currency.setdefault(lot.currency, []).append(lot)
-        lots = dict(self.lots)
+        lots = {**self.lots}
         for currency, some in by_currency.items():
-            lots[currency] = lots.get(currency, OpenLots()).with_lots(some, is_moved=is_moved)
+            lots[currency] = lots.get(currency, _NO_LOTS).with_lots(some, is_moved=is_moved)
         return lots
 
     def debt(self, currency: str) -> int:

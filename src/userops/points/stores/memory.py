@@ -180,21 +180,24 @@ class MemoryStore:
         for name, limit in changes.counter_limits.items():
             if self.counter(name) + changes.counters[name] > limit:
                 raise InvalidValue(f"the counter {name!r} would pass its limit of {limit:,}")
-        tables: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
+        tables: tuple[tuple[dict[Any, Any], Mapping[Any, Any]], ...] = (
             (self._wallets, changes.wallets),
             (self._lots, changes.lots),
             (self._holds, changes.holds),
             (self._sweeps, changes.sweeps),
             (self._undone, changes.undone),
-            (self._issued, {key: self._issued.get(key, 0) + n for key, n in changes.issued.items()}),
-            (self._counters, {key: self._counters.get(key, 0) + n for key, n in changes.counters.items()}),
+            (self._issued, changes.issued and _added(self._issued, changes.issued)),
+            (self._counters, changes.counters and _added(self._counters, changes.counters)),
+        )
+        kept = [
+            (table, changed, [table.get(key, _ABSENT) for key in changed])
+            for table, changed in tables
+            if changed
         ]
-        tables = [(table, changed) for table, changed in tables if changed]
-        before = [{key: table.get(key, _ABSENT) for key in changed} for table, changed in tables]
         length, declared = len(self._entries), len(self.declarations)
         try:
             self._append(changes.entries)
-            for table, changed in tables:
+            for table, changed, _ in kept:
                 table.update(changed)
             if changes.counters and not changes.entries:
                 # Counted beside every wallet, so it stands in the chain that belongs to none.
@@ -202,8 +205,8 @@ class MemoryStore:
         except BaseException:
             self._take_off(changes.entries, length)
             del self.declarations[declared:]
-            for (table, _), values in zip(tables, before, strict=True):
-                for key, value in values.items():
+            for table, changed, before in kept:
+                for key, value in zip(changed, before, strict=True):
                     if value is _ABSENT:
                         table.pop(key, None)
                     else:
@@ -277,6 +280,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Give up nothing: there is nothing to give up."""
+
+
+def _added(table: Mapping[Any, int], changes: Mapping[Any, int]) -> dict[Any, int]:
+    return {key: table.get(key, 0) + change for key, change in changes.items()}
 
 
 def _keys(entry: Entry) -> Iterator[tuple[str, ...]]:
