@@ -100,6 +100,9 @@ class OpenLots:
     def __iter__(self) -> Iterator[LotState]:
         return chain.from_iterable(self.blocks)
 
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
     def alive(self, at: int) -> Iterator[LotState]:
         """Yield those that have not expired at an instant."""
         first = bisect_right(self.blocks, at, key=_last_end)
