@@ -27,11 +27,28 @@ def columns(shared_data):
     return module.history(shared_data / "cdnow_sample.txt")
 
 
-@pytest.fixture(scope="module")
-def posted(columns):
+def outcomes_of(ledger, commands, *, together=500):
+    """Post commands in order, several to a transaction; yield each one's receipt, or None without the points."""
+
+    def post(posting, command):
+        try:
+            return posting.post(command)
+        except InsufficientPoints:
+            return None
+
+    for start in range(0, len(commands), together):
+        part = commands[start : start + together]
+        members = {command.member for command in part if hasattr(command, "member")}
+        yield from ledger.transact(members, lambda posting, part=part: [post(posting, one) for one in part])
+
+
+@pytest.fixture(scope="module", params=["memory", "sqlite"])
+def posted(columns, request, tmp_path_factory):
     """The outcome and the allocations of each row, and (funding, members, available points) at two instants."""
-    ledger = Ledger.in_memory()
+    file = tmp_path_factory.mktemp("ledger") / "cdnow.db"
+    ledger = Ledger.in_memory() if request.param == "memory" else Ledger.open(file)
     ledger.add_fund(Fund("all"))
+    rows, commands = [], []
     outcomes, allocations = np.zeros(len(columns["at"]), np.int8), {}
     lists = {name: column.tolist() for name, column in columns.items()}
     for row in np.argsort(columns["at"], kind="stable").tolist():
@@ -45,13 +62,14 @@ def posted(columns):
             command = Spend(id=str(row), member=member, points=points, sink="shop", at=at)
         else:
             command = Reverse(id=str(row), entry=str(lists["undoes"][row]), at=at)
-        try:
-            receipt = ledger.post(command)
-        except InsufficientPoints:
+        rows.append(row)
+        commands.append(command)
+    for row, receipt in zip(rows, outcomes_of(ledger, commands), strict=True):
+        if receipt is None:
             outcomes[row] = Outcome.INSUFFICIENT
-        else:
-            if receipt.allocations:
-                allocations[row] = tuple((int(lot), n) for lot, n in receipt.allocations)
+        elif receipt.allocations:
+            allocations[row] = tuple((int(lot), n) for lot, n in receipt.allocations)
+    assert ledger.audit() == ()
     books = {}
     for at in (int(columns["at"].max()), int(np.median(columns["at"]))):
         as_of = from_micros(at)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from userops import Event
+from userops.errors import UnknownCurrency
 from userops.points import Ledger
 from userops.program import Program, columnar
 
@@ -62,7 +63,7 @@ rules = st.lists(
                     '{ calendar = "12-31" }',
                 ]
             ),
-            "activates": st.sampled_from(["{ days = 1 }", "{ days = 40 }"]),
+            "activates": st.sampled_from(["{ days = 1 }", "{ days = 31 }"]),
             "priority": st.sampled_from(["1", "2"]),
             "currency": st.just('"value"'),
             "until": st.just("2027-11-20"),
@@ -108,6 +109,10 @@ def program_of(rules, redeems):
             "unbounded": '"accepted"',
             "name": f'"r{place}"',
         }
+        # What expires before it activates, whenever it is earned, is a fault of the file.
+        life = {"{ days = 0 }": 0, "{ days = 3 }": 3}.get(given.get("expires"), 31)
+        if "activates" in given:
+            given["activates"] = given["activates"].replace("31", str(life)).replace("1 ", f"{min(life, 1)} ")
         lines += ["[[earn]]", *(f"{name} = {value}" for name, value in given.items())]
     for place, rule in enumerate(redeems):
         lines += [
@@ -137,7 +142,7 @@ def events_of(steps, *, cancelled):
 def compare(ledger, done, events):
     last = max((event.at for event in events), default=START)
     for as_of in (START - timedelta(hours=1), START + timedelta(days=4), last, last + timedelta(days=45)):
-        for currency in ("points", "value"):
+        for currency in ledger.currencies:
             balances = done.balances(as_of, currency=currency)
             for member in {event.member for event in events} | {"nobody"}:
                 expected = ledger.balance(member, as_of, currency=currency)
@@ -178,6 +183,9 @@ def test_members_who_take_back_are_posted_and_the_others_stand_in_columns():
         compare(ledger, done, events)
         assert done.entries() == ledger.entries()
         assert len(done.entries(kind="earn")) == 2
+        for read in (done.balance, done.lots):
+            with pytest.raises(UnknownCurrency):
+                read("u", START, currency="miles")
 
 
 COMPLEX = """

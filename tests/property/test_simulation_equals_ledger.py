@@ -132,7 +132,8 @@ def rules(draw, place):
         if value is not None:
             rule[key] = value
     if draw(st.integers(0, 3)) == 0:
-        rule["activates"] = {"days": draw(st.integers(0, 20))}
+        # What expires before it activates, whenever it is earned, is a fault of the file.
+        rule["activates"] = {"days": draw(st.integers(0, min(20, rule.get("expires", {}).get("days", 20))))}
     if draw(st.integers(0, 2)) == 0:
         rule["group"] = draw(st.sampled_from(("best", "first", "all")))
     if draw(st.integers(0, 3)) == 0:

@@ -31,7 +31,7 @@ def whole(value: object, name: str, *, at_least: int = -MAX_POINTS, at_most: int
         except TypeError:
             raise InvalidValue(f"{name} must be a whole number, not {type(value).__name__}") from None
     if not at_least <= value <= at_most:
-        raise InvalidValue(f"{name} must be {_bounds(at_least, at_most)}")
+        raise InvalidValue(f"{name} must be {_bounds(at_least, at_most, is_large=value > at_most)}")
     return value
 
 
@@ -44,11 +44,11 @@ def points(value: object, name: str = "points") -> int:
     return whole(value, name, at_least=1)
 
 
-def _bounds(at_least: int, at_most: int) -> str:
+def _bounds(at_least: int, at_most: int, *, is_large: bool) -> str:
     if at_most == MAX_POINTS:
         if at_least == -MAX_POINTS:
             return "within 64 bits"
-        return f"at least {at_least}" if at_least > -MAX_POINTS else "at most 2^63 - 1"
+        return f"at least {at_least}{' and at most 2^63 - 1' if is_large else ''}"
     return f"between {at_least} and {at_most}"
 
 

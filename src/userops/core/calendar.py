@@ -114,8 +114,15 @@ def local_day(at: datetime, tz: tzinfo) -> date:
     >>> local_day(datetime(2027, 1, 31, 23, tzinfo=UTC), zone("Asia/Shanghai"))
     datetime.date(2027, 2, 1)
     """
-    local = at.astimezone(tz)
+    local = _local(at, tz)
     return date(local.year, local.month, local.day)
+
+
+def _local(at: datetime, tz: tzinfo) -> datetime:
+    try:
+        return at.astimezone(tz)
+    except OverflowError:
+        raise InvalidValue(f"{at} lies outside the years 1 to 9999 in {tz}") from None
 
 
 def day_start(day: date, tz: tzinfo) -> datetime:
@@ -200,7 +207,7 @@ def shift(at: datetime, tz: tzinfo, *, months: int = 0, days: int = 0) -> dateti
     >>> shift(noon, zone("America/New_York"), days=1).isoformat()
     '2024-03-10T16:00:00+00:00'
     """
-    local = at.astimezone(tz)
+    local = _local(at, tz)
     day = add_days(add_months(date(local.year, local.month, local.day), months), days)
     wall = datetime.combine(day, local.time())
     return _resolve(wall, tz)

@@ -64,6 +64,22 @@ class Expiry:
             return month_end(day)
         return date(day.year, 12, 31) if self.round_to == "year" else day
 
+    def longest(self) -> int:
+        """Return a number of days that no anchor day gives more of.
+
+        >>> Expiry(months=1).longest(), Expiry(days=10, round_to="month").longest()
+        (31, 40)
+        """
+        if self.calendar is not None:
+            return 366
+        rounding = {None: 0, "month": 30, "year": 365}[self.round_to]
+        # As many months span most days from the first of some month, and leap years come every four.
+        firsts = [date(year, month, 1) for year in range(2024, 2028) for month in range(1, 13)]
+        plain = Expiry(
+            months=self.months, days=self.days, years=self.years, inactive_months=self.inactive_months
+        )
+        return max((plain.last_day(first) - first).days for first in firsts) + rounding
+
     def ends_at(self, at: datetime, tz: tzinfo) -> datetime:
         """Return the first instant at which points earned at `at` are gone.
 

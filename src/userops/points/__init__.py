@@ -40,7 +40,7 @@ from userops.points.breakage import (
     redemption_triangle,
 )
 from userops.points.ledger import Ledger
-from userops.points.replaying import Replayed, read_events, replay
+from userops.points.replaying import Replayed, read_columns, replay
 from userops.points.transaction import Posting
 from userops.points.values import (
     Balance,
@@ -102,7 +102,7 @@ __all__ = [
     "allocate_price",
     "chain_ladder",
     "debts_by_age",
-    "read_events",
+    "read_columns",
     "redemption_rate",
     "redemption_triangle",
     "replay",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from attrs import define, field
 
+from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.points.history import History
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
@@ -14,6 +15,8 @@ from userops.points.wallet import HoldState, Wallet
 
 #: (fund, period): what a budget counts together.
 Period = tuple[str, str]
+#: From an instant until just before another, in microseconds since 1970.
+Span = tuple[int, int]
 
 
 class Store(Protocol):
@@ -30,6 +33,7 @@ class Store(Protocol):
     def entry(self, entry: str) -> Entry | None: ...
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None: ...
     def undone(self, entry: str) -> int: ...
+    def undone_of(self, entries: Sequence[str]) -> Mapping[str, int]: ...
     def issued(self, period: Period) -> int: ...
     def counter(self, name: str) -> int: ...
     def last_sequence(self) -> int: ...
@@ -64,6 +68,7 @@ class Store(Protocol):
         rule: str | None = None,
         event: str | None = None,
         reference: str | None = None,
+        within: Span | None = None,
     ) -> Iterable[Entry]: ...
 
 
@@ -133,6 +138,11 @@ class Books:
         known = self.changes.undone.get(entry)
         return self.store.undone(entry) if known is None else known
 
+    def undone_of(self, entries: Sequence[str]) -> dict[str, int]:
+        """Return how many points of each of these entries have been undone, where any were."""
+        mine = {entry: n for entry, n in self.changes.undone.items() if entry in set(entries)}
+        return {**self.store.undone_of(entries), **mine}
+
     def issued(self, period: Period) -> int:
         """Return what counts against a fund's budget in a period."""
         return self.store.issued(period) + self.changes.issued.get(period, 0)
@@ -158,15 +168,17 @@ class Books:
         rule: str | None = None,
         event: str | None = None,
         reference: str | None = None,
+        within: Span | None = None,
     ) -> Iterator[Entry]:
         """Yield entries in order of recording, those of this transaction last."""
-        yield from self.store.entries(member, rule=rule, event=event, reference=reference)
+        yield from self.store.entries(member, rule=rule, event=event, reference=reference, within=within)
         for entry in self.changes.entries:
             if (
                 (member is None or member in entry.members)
                 and (rule is None or entry.rule == rule)
                 and (event is None or entry.event == event)
                 and (reference is None or entry.reference == reference)
+                and (within is None or within[0] <= micros(entry.at) < within[1])
             ):
                 yield entry
 

@@ -14,7 +14,7 @@ from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.core.ids import identifier, text
 from userops.errors import (
-    AlreadyResolved,
+    HoldOpen,
     InvalidValue,
     LedgerClosed,
     MissingExtraError,
@@ -345,7 +345,7 @@ class Ledger:
             holds = [hold.id for hold in wallet.holds if hold.is_live(wallet.latest)]
             if holds:
                 message = f"a hold is open: {holds[0]!r}; capture or release it first"
-                raise AlreadyResolved(message, hold=holds[0])
+                raise HoldOpen(message, hold=holds[0])
             return self._name(store, member)
 
         return self._open().rename(member, erased_name)  # type: ignore[no-any-return]

@@ -171,6 +171,14 @@ def read(id_: str, sequence: int, members: tuple[str, ...], text: str) -> Entry:
     )
 
 
+def instant_of(text: str) -> int:
+    """Return when an entry that was written down took effect, in microseconds since 1970."""
+    kind, values = json.loads(text)[:2]
+    form = _BY_NAME[kind]
+    at: int = values[len(form.plain) + form.formed.index("at")]
+    return at
+
+
 def _pairs(values: Sequence[Sequence[Any]]) -> tuple[tuple[str, int], ...]:
     return tuple((lot, points) for lot, points in values)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import field, frozen
 
 from userops.core.amounts import whole
-from userops.core.calendar import instant, micros
+from userops.core.calendar import from_micros, instant, micros
 from userops.core.commands import Command
 from userops.core.ids import MAX_TEXT_BYTES, identifier
 from userops.errors import InvalidValue, NotPosted, Rejected
@@ -19,6 +19,8 @@ from userops.points.issuing import check_currency
 from userops.points.posting import Generations, post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
+
+_EARLIEST, _LATEST = -(2**62), 2**62
 
 
 def _instant_or_none(value: datetime | None) -> datetime | None:
@@ -77,10 +79,28 @@ class Posting:
         rule: str | None = None,
         event: str | None = None,
         reference: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> tuple[Entry, ...]:
-        """Return entries in order of recording, those of this transaction last."""
-        found = self._books.entries(member, rule=rule, event=event, reference=reference)
+        """Return entries in order of recording, those of this transaction last.
+
+        `rule=""` chooses those of no rule. A member's entries of a rule, or of none, that took effect in
+        `[start, end)` are found by an index: what lies outside is not read.
+        """
+        within = None
+        if start is not None or end is not None:
+            within = (_EARLIEST if start is None else micros(start), _LATEST if end is None else micros(end))
+        found = self._books.entries(member, rule=rule, event=event, reference=reference, within=within)
         return tuple(entry for entry in found if kind is None or entry.kind == kind)
+
+    def undone(self, entries: Iterable[str]) -> dict[str, int]:
+        """Return how many points of each of these entries have been undone, where any were."""
+        return self._books.undone_of(tuple(entries))
+
+    def latest(self, member: str) -> datetime | None:
+        """Return the latest instant at which an entry of a member took effect; None without entries."""
+        wallet = self._books.wallet(identifier(member, "member"))
+        return from_micros(wallet.latest) if wallet.length else None
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""

@@ -32,6 +32,7 @@ from userops.program.rules import (
     RedeemRule,
     Streak,
     Table,
+    redemption_into,
 )
 from userops.program.taking import History, Ints, codes_of
 
@@ -134,12 +135,15 @@ def _redeemed(history: History) -> list[RedeemRule]:
     kinds = np.array(history.kind, dtype=object)
     sinks = history.field("sink")
     named = {_sink(sinks[place]) for place in np.flatnonzero(kinds == REDEEMED).tolist()}
-    points = Proportional(Fraction(1), Fraction(1), "amount")
-    return [RedeemRule(name=REDEEMED, on=REDEEMED, points=points, sink=sink) for sink in sorted(named)]
+    return [redemption_into(sink) for sink in sorted(named - {""})]
 
 
 def _sink(value: Any) -> str:
-    return value if isinstance(value, str) and value else "redeemed"
+    """Return the sink that an event names, or an empty text where it names none that can be."""
+    try:
+        return redemption_into(value).sink
+    except InvalidValue:
+        return ""
 
 
 def _components(program: Rulebook) -> list[list[int]]:

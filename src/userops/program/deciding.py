@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,8 +11,11 @@ from attrs import define, evolve
 
 from userops.core.calendar import local_day, shift
 from userops.core.commands import Command, Earn, Extend, Note, Spend
+from userops.core.comparing import plain
+from userops.core.conditions import Condition
 from userops.core.events import Event
 from userops.core.ids import derived_id
+from userops.core.logic import All
 from userops.errors import IncomparableError, InvalidValue
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.rulebook import Rulebook
@@ -24,8 +27,10 @@ from userops.program.rules import (
     Proportional,
     RedeemRule,
     Streak,
+    fields_read,
+    redemption_into,
 )
-from userops.program.state import State, Tally, counted, last_paid, streak_length
+from userops.program.state import Past, Tally, counted, streak_length
 
 
 @define
@@ -34,24 +39,31 @@ class Deciding:
 
     program: Rulebook
     event: Event
-    state: State
+    past: Past
     tier: str | None
     tally: Tally
     record: dict[str, Any]
 
     @classmethod
-    def of(cls, program: Rulebook, event: Event, state: State, tier: str | None) -> Deciding:
-        """Gather what conditions may read: the person, the event's data, amount, counters and tier."""
-        record = {**state.record, **event.data}
+    def of(
+        cls,
+        program: Rulebook,
+        event: Event,
+        past: Past,
+        tier: str | None = None,
+        fields: Collection[str] = (),
+    ) -> Deciding:
+        """Gather what rules may read: the person, the event's data, amount, tier, and counters among `fields`."""
+        record = {**past.record, **event.data}
         if event.amount is not None:
             record["amount"] = event.amount
-        for counter in program.counters:
-            record[counter.name] = counted(state, counter, event.at, program.tz)
+        for counter in (counter for counter in program.counters if counter.name in fields):
+            record[counter.name] = counted(past, counter, event.at, program.tz)
         if tier is None and program.ladder is None:
             tier = record["tier"] if isinstance(record.get("tier"), str) else None
         if tier is not None:
             record["tier"] = tier
-        return cls(program, event, state, tier, Tally(state, program.tz, program.cap_names), record)
+        return cls(program, event, past, tier, Tally(past, program.tz, program.capped_rules), record)
 
     @property
     def reference(self) -> str:
@@ -111,12 +123,13 @@ def _decide_group(deciding: Deciding, group: str, rules: list[tuple[int, EarnRul
 
 def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     event, record = deciding.event, deciding.record
-    if not rule.is_in_force(local_day(event.at, deciding.program.tz)):
-        return Outcome(rule=rule.name, status=Status.NOT, why="it is not in force on that day")
     try:
+        if not rule.is_in_force(local_day(event.at, deciding.program.tz)):
+            return Outcome(rule=rule.name, status=Status.NOT, why="it is not in force on that day")
+        findings = rule.when.explain(record)
         if not rule.when.holds(record):
-            findings = rule.when.explain(record)
-            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=_first_failure(findings))
+            why = _first_failure(rule.when, record)
+            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=why)
         exact = _exact_points(deciding, rule)
         if exact is None:
             return Outcome(rule=rule.name, status=Status.NOT, why=_missing_field(rule))
@@ -130,15 +143,25 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     if given:
         deciding.tally.add(rule.limits, event.at, deciding.reference, given)
     status = Status.CAPPED if cap else Status.FIRED
-    return Outcome(rule=rule.name, status=status, asked=asked, given=given, cap=cap, commands=commands)
+    return Outcome(
+        rule=rule.name, status=status, asked=asked, given=given, cap=cap, findings=findings, commands=commands
+    )
 
 
-def _first_failure(findings: Sequence[Any]) -> str:
-    for finding in findings:
-        if finding.held is not True:
-            shown = "missing" if finding.held is None else repr(finding.value)
-            return f"it asks that {finding.atom}, and {finding.field} is {shown}"
-    return "its condition does not hold"
+def _first_failure(condition: Condition, record: Mapping[str, Any]) -> str:
+    """Say the first part of a condition that is not known to hold, and what its fields are."""
+    parts = condition.parts if isinstance(condition, All) else (condition,)
+    failed = next(part for part in parts if not part.holds(record))
+    values = {finding.field: finding.value for finding in failed.explain(record)}
+    shown = ", ".join(f"{name} is {_shown(value)}" for name, value in values.items())
+    return f"it asks that {failed.describe()}, and {shown}"
+
+
+def _shown(value: object) -> str:
+    """Return a value as people write it: a sum of decimals is a decimal."""
+    if plain(value) is None:
+        return "missing"
+    return f"{float(value):g}" if isinstance(value, Fraction) else repr(value)
 
 
 def _missing_field(rule: EarnRule | RedeemRule) -> str:
@@ -152,7 +175,8 @@ def _exact_points(deciding: Deciding, rule: EarnRule) -> Fraction | None:
         return Fraction(points.points)
     if isinstance(points, Streak):
         day = local_day(deciding.event.at, deciding.program.tz)
-        return points.on_day(streak_length(deciding.state, rule.name, day, deciding.program.tz))
+        most = len(points.steps)
+        return points.on_day(streak_length(deciding.past, rule.name, day, deciding.program.tz, most=most))
     return points.of_record(deciding.record)
 
 
@@ -178,7 +202,7 @@ def _earn_commands(deciding: Deciding, rule: EarnRule, points: int) -> tuple[Com
     expires_at, extend = None, None
     if rule.expires is not None:
         anchor = event.at
-        before = last_paid(deciding.state, rule.name) if rule.expires.inactive_months else None
+        before = deciding.past.last_paid(rule.name) if rule.expires.inactive_months else None
         if before is not None:
             anchor = max(before, event.at)
             extend = anchor > before
@@ -202,23 +226,25 @@ def decide_redeems(deciding: Deciding, rules: Sequence[RedeemRule]) -> list[Outc
     """Let each rule spend; a redemption event of the program's own kind spends its amount."""
     outcomes = [_decide_redeem(deciding, rule) for rule in rules]
     if deciding.event.kind == REDEEMED:
-        sink = deciding.event.data.get("sink", "redeemed")
-        rule = RedeemRule(
-            name=REDEEMED,
-            on=REDEEMED,
-            points=Proportional(Fraction(1), Fraction(1), "amount"),
-            sink=sink if isinstance(sink, str) and sink else "redeemed",
-        )
-        outcomes.append(_decide_redeem(deciding, rule))
+        outcomes.append(_decide_redeemed(deciding))
     return outcomes
+
+
+def _decide_redeemed(deciding: Deciding) -> Outcome:
+    try:
+        rule = redemption_into(deciding.event.data.get("sink"))
+    except InvalidValue as fault:
+        return Outcome(rule=REDEEMED, status=Status.REFUSED, why=str(fault), error=fault)
+    return _decide_redeem(deciding, rule)
 
 
 def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
     record = deciding.record
     try:
+        findings = rule.when.explain(record)
         if not rule.when.holds(record):
-            findings = rule.when.explain(record)
-            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=_first_failure(findings))
+            why = _first_failure(rule.when, record)
+            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=why)
         exact = (
             Fraction(rule.points.points) if isinstance(rule.points, Fixed) else rule.points.of_record(record)
         )
@@ -243,7 +269,9 @@ def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
         )
     except (InvalidValue, IncomparableError) as fault:
         return Outcome(rule=rule.name, status=Status.REFUSED, why=str(fault), error=fault)
-    return Outcome(rule=rule.name, status=Status.FIRED, asked=asked, given=asked, commands=(spend,))
+    return Outcome(
+        rule=rule.name, status=Status.FIRED, asked=asked, given=asked, findings=findings, commands=(spend,)
+    )
 
 
 def _most_of_bill(record: dict[str, Any], share: Fraction) -> int:
@@ -267,39 +295,41 @@ def note_of(deciding: Deciding) -> Note:
     )
 
 
-def tier_before(program: Rulebook, event: Event, state: State, more: int = 0) -> str | None:
+def tier_before(program: Rulebook, event: Event, past: Past, more: int = 0) -> str | None:
     """Return the tier that the program's ladder gives the member at the event, `more` value counted too."""
     if program.ladder is None:
         return None
-    history = [*state.value, (event.at, more)] if more else state.value
-    record = {**state.record, **event.data}
-    grants = state.record.get("grants", ())
+    history = [*past.value, (event.at, more)] if more else past.value
+    record = {**past.record, **event.data}
+    grants = past.record.get("grants", ())
     return program.ladder.standing_before(history, event.at, record=record, grants=grants).tier
 
 
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:
     """Decide all rules at one tier; where a crossing counts at once, value first and the rest at the new."""
     program = deciding.program
-    if program.ladder is None or not program.is_new_rate:
-        return decide_earns(deciding, rules)
     is_value = [rule.currency == program.value_currency for rule in rules]
+    late = [rule for rule, value in zip(rules, is_value, strict=True) if not value]
+    if not (program.is_new_rate and any("tier" in fields_read(rule) for rule in late)):
+        return decide_earns(deciding, rules)
     first = decide_earns(deciding, [rule for rule, value in zip(rules, is_value, strict=True) if value])
     gained = sum(outcome.given for outcome in first)
-    tier = tier_before(program, deciding.event, deciding.state, gained)
+    tier = tier_before(program, deciding.event, deciding.past, gained)
     deciding.tier = tier
     if tier is not None:
         deciding.record["tier"] = tier
-    rest = decide_earns(deciding, [rule for rule, value in zip(rules, is_value, strict=True) if not value])
-    merged = {True: iter(first), False: iter(rest)}
+    merged = {True: iter(first), False: iter(decide_earns(deciding, late))}
     return [next(merged[value]) for value in is_value]
 
 
-def decide_event(program: Rulebook, event: Event, state: State) -> Decision:
-    """Decide an event that is no cancellation."""
+def decide_event(program: Rulebook, event: Event, past: Past) -> Decision:
+    """Decide an event that is no cancellation; of the past, what its rules do not read is not asked for."""
     earns = [rule for rule in program.earn if rule.on == event.kind]
     redeems = [rule for rule in program.redeem if rule.on == event.kind]
-    tier = tier_before(program, event, state) if earns or redeems else None
-    deciding = Deciding.of(program, event, state, tier)
+    fields = {name for rule in earns for name in fields_read(rule)}
+    fields |= {name for rule in redeems for name in fields_read(rule)}
+    tier = tier_before(program, event, past) if "tier" in fields else None
+    deciding = Deciding.of(program, event, past, tier, fields)
     outcomes = _decide_at_tiers(deciding, earns) + decide_redeems(deciding, redeems)
     counts = program.counts(event.kind)
     has_effect = any(outcome.commands for outcome in outcomes)

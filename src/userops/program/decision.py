@@ -59,6 +59,7 @@ class Decision:
     outcomes: tuple[Outcome, ...] = ()
     #: An event worth remembering is recorded by a `Note`, which comes last.
     notes: tuple[Command, ...] = ()
+    #: The member's tier, where one of the rules reads it.
     tier: str | None = None
     #: The event had been handled before: this is the answer of then.
     replayed: bool = False

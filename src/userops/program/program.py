@@ -23,6 +23,7 @@ from userops.program.decision import Decision
 from userops.program.milestones import conversions_of
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
+    REDEEMED,
     Choice,
     EarnRule,
     Limit,
@@ -34,6 +35,7 @@ from userops.referrals import Binding, Credits, ReferralGraph, Scheme, read_refe
 from userops.tiers import Ladder, read_ladder
 
 SCHEMA = 1
+Members = Mapping[str, Mapping[str, Any]] | None
 
 
 @frozen(kw_only=True)
@@ -74,17 +76,23 @@ class Program(Rulebook):
 
         `state=None` is a member without history.
         """
-        return running.decide(self, event, State() if state is None else state)
+        if not isinstance(state, State | None):
+            raise InvalidValue(f"state is what program.state() returns, not {type(state).__name__}")
+        return running.decide(self, _event(event), State() if state is None else state)
 
     def state(
         self,
         ledger: Ledger,
         member: str,
         at: datetime,
-        members: Mapping[str, Mapping[str, Any]] | None = None,
+        members: Members = None,
     ) -> State:
-        """Return a member's past as the rules see it, from the ledger's entries."""
-        return running.state_of(self, ledger, member, at, members)
+        """Return all of a member's past as the rules see it, from the ledger's entries.
+
+        Counts of the whole program are those of the periods of `at`; a cap of the whole program per reference
+        is known to `handle` alone.
+        """
+        return running.state_of(self, ledger, member, at, _members(members))
 
     def register(self, ledger: Ledger) -> None:
         """Declare the program's currencies and funds in a ledger; what is declared already must be equal."""
@@ -93,21 +101,19 @@ class Program(Rulebook):
         for fund in self.funds.values():
             ledger.add_fund(fund)
 
-    def handle(
-        self, event: Event, ledger: Ledger, members: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> Decision:
+    def handle(self, event: Event, ledger: Ledger, members: Members = None) -> Decision:
         """Decide an event and post what it leads to, in one transaction under the member's lock.
 
         An event handled before is answered from its entries (`replayed`). A rule that the ledger refuses is
         an outcome; the event's other rules still pay.
         """
-        return running.handle(self, event, ledger, members)
+        return running.handle(self, _event(event), ledger, _members(members))
 
     def run(
         self,
         events: Iterable[Event],
         ledger: Ledger,
-        members: Mapping[str, Mapping[str, Any]] | None = None,
+        members: Members = None,
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Decision]:
@@ -127,7 +133,7 @@ class Program(Rulebook):
     def replay(
         self,
         events: Any,
-        members: Mapping[str, Mapping[str, Any]] | None = None,
+        members: Members = None,
         *,
         order: str = "time",
     ) -> replaying.Replay:
@@ -155,14 +161,14 @@ class Program(Rulebook):
 
     def diff(self, other: Program) -> tuple[str, ...]:
         """Return what changes from this program to `other`, a sentence each; none when nothing does."""
-        return comparison.diff(self, other)
+        return comparison.diff(self, _program(other))
 
     def what_if(
         self,
         events: Iterable[Event],
         other: Program,
         *,
-        members: Mapping[str, Mapping[str, Any]] | None = None,
+        members: Members = None,
         conditions: Mapping[str, Condition] | None = None,
         currency: str = "points",
     ) -> comparison.WhatIf:
@@ -170,7 +176,7 @@ class Program(Rulebook):
 
         `conditions` name groups of members by their records (`members`), and are totalled too.
         """
-        listed = list(_events(events))
+        listed, other = list(_events(events)), _program(other)
         before, after = Ledger.in_memory(), Ledger.in_memory()
         self.run(listed, before, members)
         other.run(listed, after, members)
@@ -204,11 +210,29 @@ class Program(Rulebook):
         return offers.parity(self.benefits, profile, start, end, orders_per_day)
 
 
+def _program(other: Program) -> Program:
+    if not isinstance(other, Program):
+        raise InvalidValue(f"a Program was expected, not {type(other).__name__}")
+    return other
+
+
+def _event(event: Event) -> Event:
+    if not isinstance(event, Event):
+        raise InvalidValue(f"an Event was expected, not {type(event).__name__}")
+    return event
+
+
 def _events(events: Iterable[Event]) -> Iterable[Event]:
-    for event in events:
-        if not isinstance(event, Event):
-            raise InvalidValue(f"an Event was expected, not {type(event).__name__}")
-        yield event
+    if not isinstance(events, Iterable):
+        raise InvalidValue(f"events must be a list of Events, not {type(events).__name__}")
+    return map(_event, events)
+
+
+def _members(members: Members) -> Members:
+    """Check what is known of members: {id: record}, both looked at when a member's event is."""
+    if not isinstance(members, Mapping | None):
+        raise InvalidValue(f"members must be a mapping of ids to records, not {type(members).__name__}")
+    return members
 
 
 def _build(root: Section, *, table: Mapping[str, Any]) -> Program:
@@ -294,7 +318,9 @@ def _read_referral(
 
 def _check_names(root: Section, earn: tuple[EarnRule, ...], redeem: tuple[RedeemRule, ...]) -> None:
     """Refuse a redemption rule named like another rule: the ids of commands are made from rule names."""
-    seen = {rule.name for rule in earn}
+    seen = {rule.name for rule in earn} | {REDEEMED}
+    if any(rule.name == REDEEMED for rule in earn):
+        root.fault("earn", f"{REDEEMED!r} names the rule that every program has")
     for rule in redeem:
         if rule.name in seen:
             root.fault("redeem", f"{rule.name!r} names another rule already")

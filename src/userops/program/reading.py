@@ -16,9 +16,12 @@ from userops.core.conditions import ALWAYS, Condition
 from userops.core.expiry import Expiry
 from userops.core.files import Section, did_you_mean, exact_number
 from userops.core.ids import MAX_NAME_BYTES, identifier
+from userops.core.logic import RESERVED
 from userops.errors import InvalidValue
 from userops.points import Budget, Currency, Fund
 from userops.program.rules import (
+    CANCELLED,
+    REDEEMED,
     BenefitOffer,
     Choice,
     Counter,
@@ -190,6 +193,20 @@ def _read_multipliers(section: Section) -> dict[str, Fraction]:
     return {tier: factor for tier, factor in factors.items() if factor is not None}
 
 
+def _read_kind(section: Section) -> str:
+    """Read which events a rule listens to: one to a cancellation would never be asked."""
+    on = section.value("on", name_of)
+    if on is not None and on.endswith(CANCELLED) and on != CANCELLED:
+        section.fault("on", f"events that end in {CANCELLED!r} take back what was given; no rule hears them")
+    return on
+
+
+def _check_usable(section: Section, expires: Expiry | None, days: int) -> None:
+    """Refuse points that expire before they can be used, whenever they are earned."""
+    if expires is not None and not section.is_faulty() and days > (longest := expires.longest()):
+        section.fault("activates", f"points expire within {longest} days, before they can be used")
+
+
 def read_earn_rule(
     section: Section,
     shared: Mapping[str, Limit],
@@ -198,7 +215,7 @@ def read_earn_rule(
 ) -> EarnRule | None:
     """Read one `[[earn]]` table."""
     name = section.value("name", name_of)
-    on = section.value("on", name_of)
+    on = _read_kind(section)
     currency = section.choice("currency", {word: word for word in currencies}, "points")
     is_value = currency in currencies and not currencies[currency].spendable
     known_funds = {word: word for word in funds}
@@ -211,6 +228,7 @@ def read_earn_rule(
     days = 0 if activates is None else activates.whole("days", 0, at_most=_SPANS["days"])
     if activates is not None:
         activates.finish()
+    _check_usable(section, expires, days)
     limits = _read_limits(section, name or "", shared)
     start, until = section.day("from", None), section.day("until", None)
     if start is not None and until is not None and until <= start:
@@ -246,7 +264,9 @@ def read_earn_rule(
 def read_redeem_rule(section: Section, currencies: Mapping[str, Currency]) -> RedeemRule | None:
     """Read one `[[redeem]]` table."""
     name = section.value("name", name_of)
-    on = section.value("on", name_of)
+    on = _read_kind(section)
+    if on == REDEEMED:
+        section.fault("on", f"every program spends at {REDEEMED} already")
     sink = section.value("sink", name_of)
     currency = section.choice(
         "currency", {c: c for c, value in currencies.items() if value.spendable}, "points"
@@ -293,6 +313,8 @@ def read_counters(root: Section) -> tuple[Counter, ...]:
     counters = []
     for name, section in root.named_sections("counters").items():
         on = section.value("on", name_of)
+        if name in (*RESERVED, "amount", "tier"):
+            section.fault(None, f"a counter cannot be called {name!r}: conditions mean something else by it")
         within = section.section("within")
         span = {}
         if within is not None:

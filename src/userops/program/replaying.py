@@ -147,17 +147,20 @@ class Replay:
     def balance(self, member: str, as_of: datetime, *, currency: str = "points") -> Balance:
         """Return a member's points at an instant."""
         code = self._known.get(identifier(member, "member"), -1)
-        if code < 0 or self._is_plain[code]:
-            return self._ledger.balance(member, as_of, currency=currency)
         wallets = self._wallets.get(currency)
-        return Balance(0, 0, 0, 0) if wallets is None else wallets.replayed.balance(code, as_of)
+        # The ledger also knows which currencies there are, and that the others have nothing in it.
+        if code < 0 or self._is_plain[code] or wallets is None:
+            return self._ledger.balance(member, as_of, currency=currency)
+        return wallets.replayed.balance(code, as_of)
 
     def balances(self, as_of: datetime, *, currency: str = "points") -> dict[str, Balance]:
         """Return the points of every member with events at an instant."""
         names = self._history.codes("member")[1]
-        found = dict.fromkeys(names, Balance(0, 0, 0, 0))
         wallets = self._wallets.get(currency)
-        if wallets is not None:
+        if wallets is None:
+            return {name: self._ledger.balance(name, as_of, currency=currency) for name in names}
+        found = dict.fromkeys(names, Balance(0, 0, 0, 0))
+        if len(self._history):
             columns = wallets.replayed.balances(as_of)
             for code, available, pending in zip(
                 *(column.tolist() for column in columns.values()), strict=True
@@ -170,11 +173,9 @@ class Replay:
     def lots(self, member: str, as_of: datetime, *, currency: str = "points") -> tuple[Lot, ...]:
         """Return a member's lots that have points at an instant, in the order in which they are spent."""
         code = self._known.get(identifier(member, "member"), -1)
-        if code < 0 or self._is_plain[code]:
-            return self._ledger.lots(member, as_of, currency=currency)
         wallets = self._wallets.get(currency)
-        if wallets is None:
-            return ()
+        if code < 0 or self._is_plain[code] or wallets is None:
+            return self._ledger.lots(member, as_of, currency=currency)
         return tuple(self._lot(wallets, lot) for lot in wallets.replayed.lots(code, as_of))
 
     def _lot(self, wallets: _Wallets, lot: Any) -> Lot:

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from attrs import evolve
+
 from userops.core.commands import Clawback, Command, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id
 from userops.program.deciding import Deciding, note_of
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.rulebook import Rulebook
-from userops.program.rules import CANCELLED
-from userops.program.state import Given, State, returns_of
+from userops.program.rules import CANCELLED, REFUSED
+from userops.program.state import Given, Past, returns_of
 
 
-def decide_return(program: Rulebook, event: Event, state: State) -> Decision:
+def decide_return(program: Rulebook, event: Event, past: Past) -> Decision:
     """Take back what the reference of a `<kind>.cancelled` event gave; no rule is evaluated anew.
 
     Without an amount everything left goes. With one, what stays of each rule's grant is
     ⌊given · (amount left) / (amount then)⌋, counted over all returns so far.
     """
-    deciding = Deciding.of(program, event, state, None)
-    kind = event.kind.removesuffix(CANCELLED)
-    found = [one for one in state.given if one.kind == kind and one.reference == deciding.reference]
-    then, back = returns_of(state.noted, kind, deciding.reference)
+    deciding = Deciding.of(program, event, past)
+    kind, about = event.kind.removesuffix(CANCELLED), past.about(deciding.reference)
+    found, then, back = returns_of(about, kind)
     refusal, before, after = _shares(event, found, then, back)
+    if not found and any(one.kind == kind for one in about.given):
+        refusal = "nothing is left of the reference"
     if refusal:
         outcome = Outcome(rule=event.kind, status=Status.REFUSED, why=refusal)
-        return Decision(event=event, outcomes=(outcome,))
+        notes = (evolve(note_of(deciding), reason=REFUSED),) if program.counts(event.kind) else ()
+        return Decision(event=event, outcomes=(outcome,), notes=notes)
     by_rule: dict[str, list[Given]] = {}
     for one in found:
         by_rule.setdefault(one.rule, []).append(one)

@@ -61,6 +61,15 @@ class Rulebook:
         return names
 
     @functools.cached_property
+    def capped_rules(self) -> Mapping[str, tuple[str, ...]]:
+        """Under each name that caps count by, the rules whose grants count."""
+        rules: dict[str, tuple[str, ...]] = {}
+        for rule, names in self.cap_names.items():
+            for name in names:
+                rules[name] = (*rules.get(name, ()), rule)
+        return rules
+
+    @functools.cached_property
     def clawbacks(self) -> Mapping[str, Clawback]:
         """Of each rule, how a cancelled event takes its grant back."""
         return {rule.name: rule.clawback for rule in self.earn}

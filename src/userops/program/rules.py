@@ -17,12 +17,15 @@ from userops.core.caps import Cap
 from userops.core.commands import Clawback
 from userops.core.conditions import ALWAYS, Condition
 from userops.core.expiry import Expiry
+from userops.core.ids import identifier
 from userops.errors import InvalidValue
 
 #: The event kind that every program understands as a spend.
 REDEEMED = "points.redeemed"
 #: What a kind ends in when it takes back what its reference gave.
 CANCELLED = ".cancelled"
+#: The reason of the record of a cancellation that took nothing back.
+REFUSED = "refused"
 
 
 class Rounding(enum.Enum):
@@ -191,6 +194,13 @@ class RedeemRule:
     currency: str = "points"
 
 
+def redemption_into(sink: object) -> RedeemRule:
+    """Return the rule of the program's own redemption events, into the sink that their data names, if any."""
+    name = "redeemed" if sink is None or sink == "" else identifier(sink, "sink")
+    points = Proportional(Fraction(1), Fraction(1), "amount")
+    return RedeemRule(name=REDEEMED, on=REDEEMED, points=points, sink=name)
+
+
 @frozen(kw_only=True)
 class Sink:
     """Where points go: whose may pay there, and what share of a bill (field `bill`, in points) at most."""
@@ -225,6 +235,17 @@ class BenefitOffer:
     def is_in_force(self, day: date) -> bool:
         """Say whether a local day lies in the offer's validity, `[from, until)`."""
         return (self.start is None or self.start <= day) and (self.until is None or day < self.until)
+
+
+def fields_read(rule: EarnRule | RedeemRule) -> set[str]:
+    """Return the fields that deciding a rule may read: its condition's, its grant's, its caps', the tier's."""
+    found = {*rule.when.fields()}
+    found.update(name for name in (getattr(rule.points, "of", ""), getattr(rule.points, "by", "")) if name)
+    if isinstance(rule, EarnRule):
+        found.update(name for limit in rule.limits for name in limit.when.fields())
+        if rule.multiply_by_tier:
+            found.add("tier")
+    return found
 
 
 class Choice(enum.Enum):

@@ -9,25 +9,37 @@ from typing import Any
 from attrs import evolve
 
 from userops.core.calendar import local_day
-from userops.core.commands import Command, Earn, Reverse
+from userops.core.commands import Clawback, Command, Earn, Note, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id, split_id
-from userops.errors import IdConflict, Rejected
-from userops.points import Entry, Ledger, Posting
+from userops.errors import IdConflict, InvalidValue, Rejected
+from userops.points import Entry, Ledger, Posting, Receipt
 from userops.program.deciding import decide_event
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.past import Read, counter_name
 from userops.program.returning import decide_return
 from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED, Limit
-from userops.program.state import Bucket, State, bucket_of, read_state
+from userops.program.state import Bucket, Given, Past, State, bucket_of, read_state
 
 Members = Mapping[str, Mapping[str, Any]] | None
 
 
-def decide(program: Rulebook, event: Event, state: State) -> Decision:
+def _record_of(member: str, members: Members) -> dict[str, Any]:
+    record = (members or {}).get(member, {})
+    if not isinstance(record, Mapping):
+        raise InvalidValue(f"the record of a member is a mapping of fields, not {type(record).__name__}")
+    return dict(record)
+
+
+def is_return(event: Event) -> bool:
+    """Say whether an event takes back what its reference gave."""
+    return event.kind.endswith(CANCELLED) and event.kind != CANCELLED
+
+
+def decide(program: Rulebook, event: Event, past: Past) -> Decision:
     """Return what the rules make of an event: a cancellation takes back, anything else gives or spends."""
-    is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
-    return (decide_return if is_return else decide_event)(program, event, state)
+    return (decide_return if is_return(event) else decide_event)(program, event, past)
 
 
 def handle(program: Rulebook, event: Event, ledger: Ledger, members: Members) -> Decision:
@@ -39,35 +51,40 @@ def _handle(program: Rulebook, event: Event, posting: Posting, members: Members)
     before = _answered(program, event, posting)
     if before is not None:
         return before
-    state = read_past(program, posting, event, members)
-    decision = decide(program, event, state)
+    past = Read(program, posting, event.member, _record_of(event.member, members))
+    decision = decide(program, event, past)
+    # Read before anything is taken back: what is left of a grant tells whether all of it goes.
+    given = _given_about(program, event, past)
     outcomes = tuple(_post_outcome(outcome, posting) for outcome in decision.outcomes)
     # What nothing came of can be tried again: it leaves no trace unless a counter counts it.
     is_recorded = any(outcome.receipts for outcome in outcomes) or program.counts(event.kind)
     notes = decision.notes if is_recorded else ()
     for note in notes:
         posting.post(note)
-    _count_for_program(program, event, outcomes, posting, state)
+    _count_for_program(program, event, outcomes, posting, given)
     return evolve(decision, outcomes=outcomes, notes=notes)
 
 
-def read_past(program: Rulebook, posting: Posting, event: Event, members: Members) -> State:
-    """Return a member's past, with what is known of the person and the program-wide counts of now."""
-    state = read_state(posting.entries(event.member), program.prefix, program.value_currency)
-    counts = {}
-    for limit in program.limits_of_all:
-        bucket = bucket_of(limit.name, limit.cap, event.at, event.reference or event.id, program.tz)
-        counts[bucket] = (
-            posting.counter(_counter(program, bucket, "times")),
-            posting.counter(_counter(program, bucket, "points")),
-        )
-    return evolve(state, record=dict((members or {}).get(event.member, {})), program=counts)
+def _given_about(program: Rulebook, event: Event, past: Past) -> dict[str, Given]:
+    """Return what the reference of a cancellation gave, where caps of the whole program count it."""
+    if not (program.limits_of_all and is_return(event)):
+        return {}
+    return {one.entry: one for one in past.about(event.reference or event.id).given}
 
 
 def state_of(program: Rulebook, ledger: Ledger, member: str, at: datetime, members: Members) -> State:
-    """Return a member's past as the rules see it at an instant."""
-    probe = Event("probe", "probe", member, at)
-    return ledger.transact([member], lambda posting: read_past(program, posting, probe, members))
+    """Return all of a member's past as the rules see it at an instant, folded from the entries."""
+
+    def read(posting: Posting) -> State:
+        state = read_state(posting.entries(member), program.prefix, program.value_currency)
+        past = Read(program, posting, member, {})
+        buckets = [
+            bucket_of(limit.name, limit.cap, at, "probe", program.tz) for limit in program.limits_of_all
+        ]
+        counts = {bucket: past.counted_in_program(bucket) for bucket in buckets}
+        return evolve(state, record=_record_of(member, members), program=counts)
+
+    return ledger.transact([member], read)
 
 
 def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | None:
@@ -76,7 +93,8 @@ def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | N
     entries = [entry for entry in posting.entries(event=event.id) if entry.id.startswith(prefix)]
     if not entries:
         return None
-    conflict = _difference(event, entries[0])
+    # The record of an event says most of it; it comes last.
+    conflict = _difference(event, entries[-1])
     if conflict is not None:
         refused = Outcome(rule=event.kind, status=Status.REFUSED, why=str(conflict), error=conflict)
         return Decision(event=event, outcomes=(refused,))
@@ -84,18 +102,31 @@ def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | N
     for entry in entries:
         if entry.kind != "note":
             by_rule.setdefault(split_id(entry.id)[2], []).append(entry)
-    outcomes = tuple(
-        _outcome_of(rule, [entry.command for entry in found], posting) for rule, found in by_rule.items()
-    )
+    outcomes = tuple(_outcome_of(rule, found) for rule, found in by_rule.items())
     notes = tuple(entry.command for entry in entries if entry.kind == "note")
     return Decision(event=event, outcomes=outcomes, notes=notes, replayed=True)
 
 
 def _difference(event: Event, entry: Entry) -> IdConflict | None:
     """Return the conflict of an event whose id was used for something else."""
-    was = (entry.member, entry.at, entry.command.reason, entry.reference)
-    given = (event.member, event.at, event.kind, event.reference or event.id)
-    for name, before, now in zip(("member", "at", "kind", "reference"), was, given, strict=True):
+    command = entry.command
+    is_note = isinstance(command, Note)
+    kind = command.kind if isinstance(command, Note) else command.reason
+    was = (
+        entry.member,
+        entry.at,
+        kind,
+        entry.reference,
+        command.amount if isinstance(command, Note) else None,
+    )
+    given = (
+        event.member,
+        event.at,
+        event.kind,
+        event.reference or event.id,
+        event.amount if is_note else None,
+    )
+    for name, before, now in zip(("member", "at", "kind", "reference", "amount"), was, given, strict=True):
         # An erased member's id is not known any more; what else is told apart is enough.
         if before != now and not (name == "member" and str(before).startswith("erased:")):
             return IdConflict(
@@ -108,15 +139,20 @@ def _difference(event: Event, entry: Entry) -> IdConflict | None:
     return None
 
 
-def _outcome_of(rule: str, commands: list[Command], posting: Posting) -> Outcome:
-    given = _points_of(commands)
+def _outcome_of(rule: str, entries: list[Entry]) -> Outcome:
+    """Return what a rule did then, from its entries: nothing is posted, a member may be erased by now."""
+    commands = tuple(entry.command for entry in entries)
+    receipts = tuple(
+        Receipt(entry.id, entry.sequence, entry.allocations, entry.expired, replayed=True)
+        for entry in entries
+    )
     return Outcome(
         rule=rule,
         status=Status.FIRED,
-        asked=abs(given),
-        given=given,
-        commands=tuple(commands),
-        receipts=tuple(posting.post(command) for command in commands),
+        asked=sum(getattr(command, "points", 0) or 0 for command in commands),
+        given=_points_of(commands, receipts),
+        commands=commands,
+        receipts=receipts,
     )
 
 
@@ -128,7 +164,7 @@ def _post_outcome(outcome: Outcome, posting: Posting) -> Outcome:
             receipts.append(posting.post(command))
         except Rejected as rejection:
             kept = outcome.commands[: len(receipts)]
-            given = _points_of(kept)
+            given = _points_of(kept, receipts)
             return evolve(
                 outcome,
                 status=Status.REFUSED,
@@ -138,24 +174,29 @@ def _post_outcome(outcome: Outcome, posting: Posting) -> Outcome:
                 error=rejection,
                 why=str(rejection),
             )
-    return evolve(outcome, receipts=tuple(receipts))
+    return evolve(outcome, receipts=tuple(receipts), given=_points_of(outcome.commands, receipts))
 
 
-def _points_of(commands: Sequence[Command]) -> int:
-    """Return what commands gave, or spent; what they take back counts as negative."""
+def _points_of(commands: Sequence[Command], receipts: Sequence[Receipt]) -> int:
+    """Return what commands gave, or spent; what they took back, or booked as debt, counts as negative."""
     total = 0
-    for command in commands:
+    for command, receipt in zip(commands, receipts, strict=True):
         points = getattr(command, "points", 0) or 0
-        total += -points if isinstance(command, Reverse) else points
+        if not isinstance(command, Reverse):
+            total += points
+        elif command.clawback is Clawback.DEBT:
+            total -= points
+        else:
+            total -= sum(found for _, found in receipt.allocations)
     return total
 
 
-def _counter(program: Rulebook, bucket: Bucket, what: str) -> str:
-    return derived_id(program.name, *bucket, what)
-
-
 def _count_for_program(
-    program: Rulebook, event: Event, outcomes: tuple[Outcome, ...], posting: Posting, state: State
+    program: Rulebook,
+    event: Event,
+    outcomes: tuple[Outcome, ...],
+    posting: Posting,
+    given: Mapping[str, Given],
 ) -> None:
     """Count grants, and what was taken back of them, against caps of the whole program."""
     if not program.limits_of_all:
@@ -170,17 +211,19 @@ def _count_for_program(
         if isinstance(command, Earn):
             found = _program_buckets(program, command.rule, command.at, command.reference)
             for bucket, limits in found.items():
-                posting.count(_counter(program, bucket, "times"), 1, _least(limits, "times"))
-                posting.count(_counter(program, bucket, "points"), command.points, _least(limits, "points"))
+                posting.count(counter_name(program, bucket, "times"), 1, _least(limits, "times"))
+                posting.count(
+                    counter_name(program, bucket, "points"), command.points, _least(limits, "points")
+                )
         elif isinstance(command, Reverse):
-            one = next((one for one in state.given if one.entry == command.entry), None)
+            one = given.get(command.entry)
             if one is None or one.is_spend:
                 continue
             points = taken[command.id]
             for bucket in _program_buckets(program, one.rule, one.at, one.reference):
-                posting.count(_counter(program, bucket, "points"), -points)
+                posting.count(counter_name(program, bucket, "points"), -points)
                 if points and points == one.left:
-                    posting.count(_counter(program, bucket, "times"), -1)
+                    posting.count(counter_name(program, bucket, "times"), -1)
 
 
 def _program_buckets(program: Rulebook, rule: str, at: datetime, reference: str) -> dict[Bucket, list[Limit]]:

@@ -1,7 +1,8 @@
 """A points budget as a distribution: a program's own rules run into the future of a population."""
 
 from userops.simulation.calibrating import Backtest, backtest, calibrate
-from userops.simulation.forecast import Forecast, OverBudget, Tornado
+from userops.simulation.figures import OverBudget, Tornado
+from userops.simulation.forecast import Forecast
 from userops.simulation.plan import Plan
 from userops.simulation.running import SimulationFailed
 from userops.simulation.stress import BreakingPoint, PointsRun

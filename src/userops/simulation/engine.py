@@ -1,148 +1,23 @@
-"""The engine: a block of replications through population, events, rules and lots, as columns."""
+"""The engine: the program's rules over a block of members, as columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from attrs import define
-from numpy.typing import NDArray
 
-from userops.simulation.arrays import Array, Floats, Ints
-from userops.simulation.facts import columns_of
-from userops.simulation.granting import Granting, KindEvents, Shared, prepare
-from userops.simulation.happenings import Happenings, happen, rank_within
-from userops.simulation.lots import PLACE_BITS, Grants, Lots
-from userops.simulation.population import Rows, World, make_rows
-from userops.simulation.redeeming import Redeeming
+from userops.simulation.arrays import Array, Ints
+from userops.simulation.blocks import Block
+from userops.simulation.granting import Granting
+from userops.simulation.happenings import rank_within
+from userops.simulation.lots import PLACE_BITS, Grants
+from userops.simulation.prepared import KindEvents, prepare
 from userops.simulation.rulebook import Column, Columns, PreparedRule
 from userops.simulation.settling import Remembering, can_settle
+from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
 from userops.simulation.standings import Standings, tier_names
-
-#: A sample is split into so many parts, whose spread tells the sampling noise.
-PARTS = 8
-
-
-@define(eq=False)
-class Block:
-    """Members of one or several replications laid end to end, and their events."""
-
-    rows: Rows
-    replication: Ints
-    weight: Floats
-    part: Ints
-    found: Happenings
-    #: Of each kind, the fields of its events.
-    columns: list[Columns]
-    #: Of each month and row, the chances that decide on redeeming.
-    chances: NDArray[np.float32]
-    wave: NDArray[np.float32]
-    replications: int
-    #: By (replication, group): the chance to redeem, and the share redeemed.
-    redeem_parameters: tuple[Array, Array]
-    #: Columns that the program counts, and that events therefore do not carry.
-    counter_names: tuple[str, ...] = ()
-
-
-def gather(
-    spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]], *, is_full: bool = False
-) -> Block:
-    """Make the members of some chunks (which world, group, number) of replications, and what they do."""
-    parts: list[Part] = []
-    for local, place, chunk in chunks:
-        world, where = worlds[local], (place, chunk)
-        rows = make_rows(world, place, chunk)
-        found = happen(world, rows, clock=spec.clock, kinds=spec.kinds, words=spec.words, where=where)
-        columns = [
-            columns_of(
-                world,
-                rows,
-                found,
-                clock=spec.clock,
-                program=spec.program,
-                kinds=spec.kinds,
-                words=spec.words,
-                kind=kind,
-                is_full=is_full or spec.program.ladder is not None,
-            )
-            for kind in range(len(spec.kinds))
-        ]
-        chances = world.stream("redeem", *where).random((spec.span.months, len(rows)), dtype=np.float32)
-        wave = world.stream("run", *where).random(len(rows), dtype=np.float32)
-        parts.append(Part(rows, found, columns, local, place, chances, wave))
-    names = [group.name for group in spec.groups]
-    drawn = tuple(
-        np.array([[world.of(name, path) for name in names] for world in worlds])
-        for path in ("redeem_per_month", "redeem_share")
-    )
-    return _joined(spec, parts, len(worlds), (drawn[0], drawn[1]))
-
-
-@define(eq=False)
-class Part:
-    """One chunk of one replication, before it is laid beside others."""
-
-    rows: Rows
-    found: Happenings
-    columns: list[dict[str, Column]]
-    local: int
-    group: int
-    chances: NDArray[np.float32]
-    wave: NDArray[np.float32]
-
-
-def _empty(spec: Spec) -> Part:
-    empty = np.zeros(0, dtype=np.int32)
-    none8, none16 = empty.astype(np.int8), empty.astype(np.int16)
-    chances = np.zeros((spec.span.months, 0), dtype=np.float32)
-    rows = Rows(none8, none16, none16, none16, none8, empty)
-    return Part(
-        rows, Happenings(empty, empty, none8, empty), [{} for _ in spec.kinds], 0, 0, chances, chances[0]
-    )
-
-
-def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array, Array]) -> Block:
-    """Lay chunks end to end."""
-    parts = parts or [_empty(spec)]
-    sizes = [len(part.rows) for part in parts]
-    offsets = [int(at) for at in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
-    names = ("group", "arrival", "lapse", "becomes", "target")
-    joined: list[Any] = [np.concatenate([getattr(part.rows, name) for part in parts]) for name in names]
-    referrer = [
-        np.where(part.rows.referrer >= 0, part.rows.referrer + at, -1)
-        for part, at in zip(parts, offsets, strict=True)
-    ]
-    found = Happenings(
-        np.concatenate([part.found.row + np.int32(at) for part, at in zip(parts, offsets, strict=True)]),
-        np.concatenate([part.found.day for part in parts]),
-        np.concatenate([part.found.kind for part in parts]),
-        np.concatenate([part.found.rank for part in parts]),
-    )
-    columns: list[Columns] = [
-        {
-            name: Column(np.concatenate([part.columns[kind][name].values for part in parts]), one.words)
-            for name, one in parts[0].columns[kind].items()
-        }
-        for kind in range(len(spec.kinds))
-    ]
-    place = np.concatenate([np.arange(size, dtype=np.int32) % PARTS for size in sizes])
-    return Block(
-        rows=Rows(
-            **dict(zip(names, joined, strict=True)), referrer=np.concatenate(referrer).astype(np.int32)
-        ),
-        replication=np.repeat([part.local for part in parts], sizes).astype(np.int32),
-        weight=np.repeat([part.rows.weight for part in parts], sizes).astype(np.float64),
-        part=np.repeat([part.group * PARTS for part in parts], sizes).astype(np.int32) + place,
-        found=found,
-        columns=columns,
-        chances=np.concatenate([part.chances for part in parts], axis=1),
-        wave=np.concatenate([part.wave for part in parts]),
-        replications=replications,
-        redeem_parameters=drawn,
-        counter_names=tuple(counter.name for counter in spec.program.counters),
-    )
 
 
 def components(spec: Spec) -> list[list[int]]:
@@ -194,24 +69,46 @@ class Granted:
     grants: Grants
 
 
-def grant(spec: Spec, block: Block, shared: Shared | None) -> Granted:
-    """Run the rules over a block: without shared limits in any order, with them by the clock."""
+@define(eq=False)
+class Bound:
+    """Shared limits that bind: the places of funds, and of program-wide caps."""
+
+    funds: set[int]
+    caps: set[int]
+
+
+def grant(spec: Spec, block: Block, shared: Shared | None, bound: Bound | None = None) -> Granted:
+    """Run the rules over a block: by the clock where shared limits bind, all other rules in any order."""
     granted = Granted({}, {}, _no_grants())
-    if shared is None:
-        for kinds in components(spec):
+    clocked = set() if shared is None else _kinds_under(spec, bound)
+    for kinds in components(spec):
+        if not clocked & set(kinds):
             _grant_component(spec, block, kinds, granted)
-    else:
-        found = block.found
+    if shared is not None:
+        found, some = block.found, Granted({}, {}, _no_grants())
         widest = int(found.rank.max(initial=0)) + 1
         steps = found.day.astype(np.int64) * widest + found.rank
-        for kind in range(len(spec.kinds)):
+        for kind in sorted(clocked):
             mine = found.of_kind(kind)
-            if spec.book.rules[kind] and len(mine):
+            if len(mine):
                 order = np.argsort(steps[mine], kind="stable")
-                _put(spec, block, kind, granted, mine=mine, order=order, steps=steps[mine[order]])
-        Granting(spec.book, len(block.rows), shared, _standings(spec, block)).run(granted.events)
+                _put(spec, block, kind, some, mine=mine, order=order, steps=steps[mine[order]])
+        Granting(spec.book, len(block.rows), shared, _standings(spec, block)).run(some.events)
+        granted.events |= some.events
+        granted.places |= some.places
     granted.grants = _collected(spec, block, granted)
     return granted
+
+
+def _kinds_under(spec: Spec, bound: Bound | None) -> set[int]:
+    """Return the kinds whose rules are under a limit that binds, and those that share memory with them."""
+    found: set[int] = set()
+    for kinds in components(spec):
+        rules = [rule for kind in kinds for rule in spec.book.rules[kind]]
+        if bound is None or any(x.fund in bound.funds or bound.caps & set(x.shared_counts) for x in rules):
+            found |= set(kinds)
+    # A cap within one event ties its rules together, and so does the place of an entry: kinds go whole.
+    return found
 
 
 def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Granted) -> None:
@@ -379,92 +276,3 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
         activates=np.array([rule.rule.activates_days for _, _, rule in listed], dtype=np.int32)[which],
         points=np.concatenate([points for points, _, _ in listed])[source],
     )
-
-
-@define(eq=False)
-class Flows:
-    """Points by (replication, part of the sample, month, fund), scaled to the real population."""
-
-    issued: Array
-    refused: Array
-    redeemed: Array
-    expired: Array
-    #: By (replication, month, rule of the program).
-    rule_issued: Array
-    rule_refused: Array
-    #: Members active, by (replication, month, group).
-    active: Array
-    #: Redemptions refused for want of stock or cash, in points.
-    unserved: Array
-    #: Of each redemption (month, rows, points), when it was asked for.
-    log: list[tuple[int, Ints, Ints]]
-
-
-def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False) -> Flows:
-    """Run the lots of a block through the months, and sum everything up."""
-    months, funds, rules = spec.span.months, len(spec.program.funds), len(spec.program.earn)
-    parts = PARTS * len(spec.groups)
-    shape = (block.replications, parts, months, funds)
-    month_of = spec.clock.month_of
-    who = (block.replication * parts + block.part).astype(np.int64)
-    sums = {name: np.zeros(shape) for name in ("issued", "refused")}
-    by_rule = {name: np.zeros((block.replications, months, rules)) for name in sums}
-    for kind, one in granted.events.items():
-        month = month_of[one.day]
-        for place, rule in enumerate(spec.book.rules[kind]):
-            for name, points in (("issued", one.given[place]), ("refused", one.refused[place])):
-                hit = np.flatnonzero(points)
-                if not len(hit) or not rule.is_points:
-                    continue
-                row = one.row[hit]
-                worth = points[hit] * block.weight[row]
-                code = (who[row] * months + month[hit]) * funds + rule.fund
-                sums[name] += np.bincount(code, worth, minlength=sums[name].size).reshape(shape)
-                code = (block.replication[row].astype(np.int64) * months + month[hit]) * rules + rule.index
-                by_rule[name] += np.bincount(code, worth, minlength=by_rule[name].size).reshape(
-                    by_rule[name].shape
-                )
-    lots = Lots.of(spec.clock, len(block.rows), granted.grants)
-    redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
-    for now in range(months):
-        lots.open(now)
-        redeeming.redeem(now)
-        lots.close(now)
-    return Flows(
-        sums["issued"],
-        sums["refused"],
-        redeeming.redeemed,
-        _expired(block, lots, who, shape),
-        by_rule["issued"],
-        by_rule["refused"],
-        _active(spec, block),
-        redeeming.unserved,
-        redeeming.log,
-    )
-
-
-def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
-    """Sum what was left in lots when they expired."""
-    months, funds = shape[2], shape[3]
-    left = lots.unspent()
-    gone = np.flatnonzero((lots.bucket < 2 * months) & (left > 0))
-    code = (who[lots.row[gone]] * months + lots.bucket[gone] // 2) * funds + lots.fund[gone]
-    total = np.bincount(code, left[gone] * block.weight[lots.row[gone]], minlength=int(np.prod(shape)))
-    return total.reshape(shape)
-
-
-def _active(spec: Spec, block: Block) -> Array:
-    """Count the active members by month and group."""
-    months, groups = spec.span.months, len(spec.groups)
-    rows, total = block.rows, np.zeros((block.replications, months + 1, groups))
-    stop = np.minimum(rows.lapse, months)
-    turn = np.minimum(rows.becomes, stop)
-    for at, group, sign in (
-        (np.minimum(rows.arrival, turn), rows.group, 1),
-        (turn, rows.group, -1),
-        (turn, rows.target, 1),
-        (stop, rows.target, -1),
-    ):
-        code = (block.replication.astype(np.int64) * (months + 1) + at) * groups + group
-        total += sign * np.bincount(code, block.weight, minlength=total.size).reshape(total.shape)
-    return total.cumsum(axis=1)[:, :-1]

@@ -2,96 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define
 
 from userops.core.files import did_you_mean
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.simulation import presenting
 from userops.simulation.arrays import Array
-from userops.simulation.engine import PARTS
+from userops.simulation.blocks import PARTS
+from userops.simulation.figures import (
+    MONEY,
+    SERIES,
+    STOCKS,
+    OverBudget,
+    Setting,
+    Tornado,
+    level_of,
+    rank_correlation,
+)
 from userops.simulation.picture import draw_fan, fan_chart, page
-
-FLOWS = ("issued", "refused", "redeemed", "expired")
-#: Series of a forecast: points, and money for the last three.
-SERIES = (*FLOWS, "clawed_back", "asked", "outstanding", "liability", "cost", "cash")
-MONEY = ("liability", "cost", "cash")
-#: Series that stand at a month's end, where the others flow during a month.
-STOCKS = ("outstanding", "liability", "cash")
-
-
-@frozen
-class OverBudget:
-    """The chance that what is asked of a fund is more than its budget."""
-
-    fund: str
-    #: Over by the end of each month, in the budget period that the month lies in.
-    by_month: Array
-    #: Over in any budget period of the horizon.
-    overall: float
-    #: The standard error of `overall`, from the number of replications.
-    error: float
-
-
-@frozen
-class Tornado:
-    """Which unknown matters most for a figure: by correlation of ranks, the strongest first."""
-
-    name: str
-    rows: tuple[tuple[str, float, float, float], ...]
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-    def table(self) -> Table:
-        """Return (parameter, rank correlation, mean where it is low, mean where it is high)."""
-        names = ("parameter", "correlation", "when low", "when high")
-        columns = (
-            dict(zip(names, zip(*self.rows, strict=True), strict=True))
-            if self.rows
-            else dict.fromkeys(names, ())
-        )
-        notes: Any = () if self.rows else ("the plan has no unknown: every parameter is a number",)
-        return Table(
-            columns,
-            title=f"What matters most for {self.name}",
-            notes=notes,
-            formats={"correlation": "+.2f", "when low": ",.0f", "when high": ",.0f"},
-        )
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-
-@frozen
-class Setting:
-    """What a forecast was made from, for its tables."""
-
-    name: str
-    start: date
-    months: int
-    funds: tuple[str, ...]
-    rules: tuple[str, ...]
-    groups: tuple[str, ...]
-    unit_costs: tuple[float, ...]
-    #: Of each fund, (budget points, per) or None.
-    budgets: tuple[tuple[int, str] | None, ...]
-    seed: int
-    sample: int | None
-    asked_replications: int
-    uncertain: tuple[str, ...]
-    money: str = ""
-    #: Money for redemptions: (at the start, added per month); None: set aside as points are issued.
-    cash: tuple[float, float] | None = None
-    is_whole: bool = True
-    #: Of each fund with a budget, the number of the budget period that each month lies in.
-    periods: Mapping[int, tuple[int, ...]] = field(factory=dict, hash=False)
 
 
 @define(eq=False, slots=False)
@@ -109,6 +44,7 @@ class Forecast:
     rule_issued: Array
     rule_refused: Array
     active: Array
+    tiers: Array
     unserved: Array
     peaks: Mapping[int, Array]
     drawn: Mapping[str, Array]
@@ -179,7 +115,7 @@ class Forecast:
         budget = self.setting.budgets[place]
         if budget is None:
             raise InvalidValue(f"fund {fund!r} has no budget")
-        most: Array = self._asked_so_far(place, budget[1]).max(axis=1)
+        most: Array = self.asked_so_far(place, budget[1]).max(axis=1)
         strain: Array = most / max(1, budget[0])
         return strain
 
@@ -223,13 +159,13 @@ class Forecast:
 
     def quantile(self, name: str, q: float, fund: str | None = None) -> Array:
         """Return a quantile of a series, month by month."""
-        found: Array = np.quantile(self.values(name, fund), _level(q), axis=0)
+        found: Array = np.quantile(self.values(name, fund), level_of(q), axis=0)
         return found
 
     def expected_shortfall(self, name: str, q: float, fund: str | None = None) -> Array:
         """Return the mean of the values at or above the `q` quantile, month by month."""
         values = self.values(name, fund)
-        edge = np.quantile(values, _level(q), axis=0)
+        edge = np.quantile(values, level_of(q), axis=0)
         above = values >= edge
         found: Array = (values * above).sum(axis=0) / above.sum(axis=0)
         return found
@@ -254,6 +190,12 @@ class Forecast:
         """Return the mean number of active members of each group, month by month."""
         return {name: self.active[:, :, k].mean(axis=0) for k, name in enumerate(self.setting.groups)}
 
+    def members_by_tier(self) -> dict[str | None, Array]:
+        """Return the mean number of active members of each tier, month by month; None: below the lowest."""
+        if not self.setting.tiers:
+            raise InvalidValue("the program has no [tiers]")
+        return {name: self.tiers[:, :, k].mean(axis=0) for k, name in enumerate(self.setting.tiers)}
+
     def probability_over_budget(self, fund: str) -> OverBudget:
         """Return the chance that a fund is asked for more than its budget."""
         place = self.fund_place(fund)
@@ -267,10 +209,10 @@ class Forecast:
 
     def _over(self, place: int, limit: int, per: str) -> Array:
         """Say by (replication, month) whether asked is over the budget in the period of the month so far."""
-        found: Array = self._asked_so_far(place, per) > limit
+        found: Array = self.asked_so_far(place, per) > limit
         return found
 
-    def _asked_so_far(self, place: int, per: str) -> Array:
+    def asked_so_far(self, place: int, per: str) -> Array:
         """Return by (replication, month) what was asked in the budget period by the end of the month."""
         if per in ("day", "week"):
             return self.peaks[place]
@@ -291,7 +233,7 @@ class Forecast:
                 rows.append(
                     (
                         path,
-                        _rank_correlation(drawn, values),
+                        rank_correlation(drawn, values),
                         float(values[drawn <= low].mean()),
                         float(values[drawn >= high].mean()),
                     )
@@ -328,71 +270,24 @@ class Forecast:
 
     def table(self) -> Table:
         """Return means and 90% ranges by quarter, or by month within a year."""
-        step = 1 if self.months <= 12 else 3
-        ends = list(range(step - 1, self.months, step))
-        if ends[-1] != self.months - 1:
-            ends.append(self.months - 1)
-        columns: dict[str, Sequence[Any]] = {"month": [f"{self._month_name(end)}" for end in ends]}
-        for name in ("issued", "redeemed", "expired"):
-            parts = self.parts(name, None)
-            summed = np.add.reduceat(parts, [0, *[end + 1 for end in ends[:-1]]], axis=2)
-            columns |= _ranged(name, self.settled(summed))
-        columns |= _ranged(
-            "outstanding", self.settled(self.parts("outstanding", None)[:, :, ends]), is_wide=True
-        )
-        liability = self.mean("liability")[ends]
-        columns["liability"] = [short(x) for x in liability]
-        return Table(columns, title=self._title(step), notes=self._notes())
-
-    def _month_name(self, month: int) -> str:
-        start = self.setting.start
-        total = start.year * 12 + start.month - 1 + month
-        return f"{total // 12}-{total % 12 + 1:02d}"
-
-    def _title(self, step: int) -> str:
-        unit = "per month" if step == 1 else "per quarter"
-        return f"{self.setting.name}: {self.months} months, points {unit} (5% – 95%), outstanding at its end"
-
-    def _notes(self) -> Any:
-        of_mean, of_sample = self.noise
-        sample = self.setting.sample
-        drawn = "all members" if sample is None else f"{sample:,} members drawn per group"
-        money = f" {self.setting.money}" if self.setting.money else ""
-        notes = []
-        if not self.is_whole:
-            notes.append(
-                f"PARTIAL: stopped after {self.replications:,} of {self.setting.asked_replications:,} replications."
-            )
-        notes.append(
-            f"{self.replications:,} replications, seed {self.setting.seed}; {drawn} in each, scaled up. "
-            f"Sampling noise: one sample's total issued varies by ±{of_sample:.1%} from chance among its members "
-            f"(taken out of the ranges), its mean over replications is good to ±{of_mean:.2%}."
-        )
-        notes.append(f"Liability: outstanding points at their funds' unit cost, in money{money}.")
-        return tuple(notes)
+        return presenting.table(self)
 
     def budget_table(self) -> Table:
         """Return the funds: asked, issued, budget, and the chance to be over it."""
-        rows = []
-        for place, fund in enumerate(self.setting.funds):
-            budget = self.setting.budgets[place]
-            over = None if budget is None else self.probability_over_budget(fund)
-            rows.append(
-                {
-                    "fund": fund,
-                    "asked": short(float(self.total("asked", fund).mean())),
-                    "issued": short(float(self.total("issued", fund).mean())),
-                    "refused": short(float(self.total("refused", fund).mean())),
-                    "redeemed": short(float(self.total("redeemed", fund).mean())),
-                    "cost": short(float(self.total("cost", fund).mean())),
-                    "budget": None if budget is None else f"{short(budget[0])} per {budget[1]}",
-                    "P(over)": None if over is None else f"{over.overall:.1%} ±{over.error:.1%}",
-                }
-            )
-        names = ("fund", "asked", "issued", "refused", "redeemed", "cost", "budget", "P(over)")
-        return Table.of_rows(
-            rows, names, title=f"Funds over {self.months} months (means; ± one standard error)"
-        )
+        return presenting.budget_table(self)
+
+    def rule_table(self) -> Table:
+        """Return what each rule issues, and is refused, over the horizon (means)."""
+        return presenting.rule_table(self)
+
+    def member_table(self) -> Table:
+        """Return the active members by group, at the end of every third month."""
+        return presenting.member_table(self)
+
+    @property
+    def month_names(self) -> list[str]:
+        """The months by name: 2027-01, 2027-02, …"""
+        return [presenting.month_name(self, month) for month in range(self.months)]
 
     def __str__(self) -> str:
         return f"{self.table()}\n\n{self.budget_table()}"
@@ -400,7 +295,7 @@ class Forecast:
     def fan(self, name: str = "outstanding", fund: str | None = None) -> str:
         """Return a fan chart of a series as SVG."""
         of = f" of {fund}" if fund else ""
-        names = [self._month_name(month) for month in range(self.months)]
+        names = self.month_names
         return fan_chart(self.values(name, fund), title=f"{name}{of}", names=names)
 
     def _repr_html_(self) -> str:
@@ -409,7 +304,7 @@ class Forecast:
 
     def plot(self, name: str = "outstanding", fund: str | None = None, *, ax: Any = None) -> Any:
         """Draw a series as a fan chart and return the matplotlib Axes (extra `plot`)."""
-        names = [self._month_name(month) for month in range(self.months)]
+        names = self.month_names
         title = f"{self.setting.name}: {name}{f' of {fund}' if fund else ''}"
         return draw_fan(self.values(name, fund), title=title, names=names, ax=ax)
 
@@ -422,79 +317,10 @@ class Forecast:
                 "Charts",
                 "".join(self.fan(name) for name in ("issued", "redeemed", "outstanding", "liability")),
             ),
-            ("Over budget", self._over_html()),
+            ("Over budget", presenting.over_html(self)),
             ("Rules and members", self.rule_table()._repr_html_() + self.member_table()._repr_html_()),
             ("What matters most", self.tornado()._repr_html_()),
         ]
         found = Path(path)
         found.write_text(page(f"{self.setting.name}: points forecast", sections), encoding="utf-8")
         return found
-
-    def _over_html(self) -> str:
-        shown = []
-        for place, fund in enumerate(self.setting.funds):
-            budget = self.setting.budgets[place]
-            if budget is not None:
-                names = [self._month_name(month) for month in range(self.months)]
-                title = (
-                    f"{fund}: asked so far in the budget period; budget {short(budget[0])} per {budget[1]}"
-                )
-                asked = self._asked_so_far(place, budget[1])
-                shown.append(fan_chart(asked, title=title, names=names, line=float(budget[0])))
-        return "".join(shown) or "<p>No fund has a budget.</p>"
-
-    def rule_table(self) -> Table:
-        """Return what each rule issues, and is refused, over the horizon (means)."""
-        issued, refused = self.by_rule("issued"), self.by_rule("refused")
-        rows = [
-            {"rule": name, "issued": short(float(one.sum())), "refused": short(float(refused[name].sum()))}
-            for name, one in issued.items()
-        ]
-        return Table.of_rows(rows, ("rule", "issued", "refused"), title=f"Rules over {self.months} months")
-
-    def member_table(self) -> Table:
-        """Return the active members by group, at the end of every third month."""
-        ends = [*range(2, self.months, 3)] or [self.months - 1]
-        columns: dict[str, Sequence[Any]] = {"month": [self._month_name(end) for end in ends]}
-        columns |= {name: [round(float(one[end])) for end in ends] for name, one in self.members().items()}
-        return Table(columns, title="Active members (means)")
-
-
-def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, list[str]]:
-    low, high = np.quantile(values, [0.05, 0.95], axis=0)
-    mean = values.mean(axis=0)
-    if not is_wide and name == "expired":
-        return {name: [short(x) for x in mean]}
-    return {
-        name: [short(x) for x in mean],
-        _RANGE[name]: [f"{short(a)}–{short(b)}" for a, b in zip(low, high, strict=True)],
-    }
-
-
-#: Heads of the columns of ranges, told apart by what the eye does not see.
-_RANGE = {"issued": "5–95%", "redeemed": "5–95% ", "outstanding": " 5–95% "}
-
-
-def short(value: float) -> str:
-    """Return a figure in four digits at most: 12.3M.
-
-    >>> short(12_345_678), short(999), short(0)
-    ('12.3M', '999', '0')
-    """
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 0.9995:
-            return f"{value / size:.3g}{unit}" if abs(value) < size * 999.5 else f"{value / size:.0f}{unit}"
-    return f"{value:.0f}"
-
-
-def _level(q: object) -> float:
-    if isinstance(q, bool) or not isinstance(q, int | float | np.floating) or not 0 <= q <= 1:
-        raise InvalidValue("a quantile is a number between 0 and 1")
-    return float(q)
-
-
-def _rank_correlation(a: Array, b: Array) -> float:
-    ranks = [np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(float) for x in (a, b)]
-    if ranks[0].std() == 0 or np.ptp(b) == 0:
-        return 0.0
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

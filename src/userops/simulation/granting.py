@@ -6,7 +6,6 @@ limit is shared between members, a step holds events of any time; where one is, 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,92 +13,14 @@ import numpy as np
 from attrs import define, field
 
 from userops.core.caps import Cap
-from userops.program.rules import Choice, EarnRule, Streak
-from userops.simulation.arrays import Array, Floats, Ints, Mask
-from userops.simulation.rulebook import Columns, PreparedLimit, PreparedRule, Rulebook, asked_points, mask_of
+from userops.program.rules import Choice, Streak
+from userops.simulation.arrays import Array, Ints, Mask
+from userops.simulation.prepared import KindEvents, streak_table
+from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
+from userops.simulation.sharing import Shared
 from userops.simulation.standings import Standings
 
 Added = dict[tuple[str, str], tuple[Any, Any]]
-
-
-@define(eq=False)
-class KindEvents:
-    """The events of one kind in order of their steps, and what the rules make of each by itself."""
-
-    row: Ints
-    day: Ints
-    #: The step of each event, not falling.
-    step: Ints
-    #: Of each rule, by tier: the points asked. One tier stands for all where tiers do not matter.
-    asked: list[list[Ints]]
-    #: Of each rule and limit, by tier: where it binds, None for everywhere.
-    binds: list[list[list[Mask | None]]]
-    #: What each rule gave, and what the ledger refused of it.
-    given: list[Ints] = field(factory=list)
-    refused: list[Ints] = field(factory=list)
-    #: Of each event, the place of the member's tier in `tiers`, where the events' data say it.
-    tier: Ints | None = None
-    tiers: tuple[str | None, ...] = (None,)
-    #: What the ladder reads of each event: its rank on the day, and its fields.
-    rank: Ints | None = None
-    columns: Columns = field(factory=dict)
-
-
-def prepare(
-    rules: Sequence[PreparedRule],
-    columns: Sequence[Columns],
-    tiers: Sequence[str | None],
-    *,
-    row: Ints,
-    day: Ints,
-    step: Ints,
-) -> KindEvents:
-    """Evaluate conditions and amounts of one kind's events; `columns` holds one set per tier."""
-    asked: list[list[Ints]] = []
-    binds: list[list[list[Mask | None]]] = []
-    for one in rules:
-        is_open = one.is_open[day]
-        needed = range(len(tiers)) if one.needs_tier else range(1)
-        asked.append([])
-        binds.append([])
-        for k in needed:
-            points = asked_points(one.rule, columns[k], len(row), tiers[k])
-            points *= is_open
-            mask = mask_of(one.rule.when, columns[k], len(row))
-            if mask is not None:
-                points *= mask
-            asked[-1].append(points)
-            binds[-1].append([mask_of(x.limit.when, columns[k], len(row)) for x in one.limits])
-    given: list[Ints] = [np.zeros(len(row), dtype=np.int64) for _ in rules]
-    return KindEvents(row, day, step, asked, binds, given, [np.zeros_like(one) for one in given])
-
-
-@define(eq=False)
-class Shared:
-    """Limits that all members of a replication share: budgets and program-wide caps, used so far."""
-
-    #: Of each fund, the budget's points (or -1), by replication; periods by day.
-    budgets: Floats
-    fund_periods: list[Ints | None]
-    weight: Floats
-    replication: Ints
-    used: Floats = field(init=False)
-    used_period: Ints = field(init=False)
-    times: Floats = field(init=False)
-    points: Floats = field(init=False)
-    period: Ints = field(init=False)
-    caps: int = 0
-    replications: int = 1
-
-    def __attrs_post_init__(self) -> None:
-        """Start with nothing used."""
-        size = (len(self.fund_periods), self.replications)
-        self.used, self.used_period = np.zeros(size), np.full(size, -1)
-        self.times, self.points = (
-            np.zeros((self.caps, self.replications)),
-            np.zeros((self.caps, self.replications)),
-        )
-        self.period = np.full((self.caps, self.replications), -1)
 
 
 @define(eq=False)
@@ -153,7 +74,11 @@ class Granting:
         part = slice(low, high)
         row, day = events.row[part], events.day[part]
         outcomes = self._decide(kind, events, part)
-        if self.shared is not None and high - low > 1 and not self._fits(rules, outcomes, row, day):
+        if (
+            self.shared is not None
+            and high - low > 1
+            and not self.shared.fits(self.book, rules, outcomes, row, day)
+        ):
             middle = (low + high) // 2
             self.step(kind, events, low, middle)
             self.step(kind, events, middle, high)
@@ -163,7 +88,7 @@ class Granting:
             if not posted.any():
                 continue
             if self.shared is not None:
-                fits = self._post(one, posted, row, day)
+                fits = self.shared.post(self.book, one, posted, row, day)
                 events.refused[place][part] = np.where(fits, 0, posted)
                 posted = np.where(fits, posted, 0)
             events.given[place][part] = posted
@@ -299,105 +224,6 @@ class Granting:
             now = np.where(last == day, length, np.where(last == day - 1, length + 1, 1))
             self.streak_day[one.streak][row] = np.where(paid, day, last)
             self.streak_length[one.streak][row] = np.where(paid, now, length)
-
-    def _fits(self, rules: Sequence[PreparedRule], outcomes: list[Ints], row: Ints, day: Ints) -> bool:
-        """Say whether no shared limit tells these events apart: each fits all of them, or none."""
-        shared = self.shared
-        assert shared is not None  # noqa: S101 — asked where limits are shared
-        replication = shared.replication[row]
-        for fund in {one.fund for one in rules}:
-            now = shared.fund_periods[fund]
-            if now is None:
-                continue
-            mine = [outcomes[k] for k, one in enumerate(rules) if one.fund == fund]
-            asks = np.stack(mine) * shared.weight[row]
-            used = np.where(
-                shared.used_period[fund][replication] == now[day], shared.used[fund][replication], 0.0
-            )
-            limit = shared.budgets[fund][replication]
-            total = np.bincount(replication, asks.sum(axis=0), minlength=shared.replications)[replication]
-            fits_all = used + total <= limit
-            fits_none = (np.where(asks > 0, asks, np.inf).min(axis=0) + used) > limit
-            none_of_all = (
-                np.bincount(replication, ~fits_none, minlength=shared.replications)[replication] == 0
-            )
-            if not (fits_all | none_of_all).all():
-                return False
-        return self._caps_fit(rules, outcomes, row, day)
-
-    def _caps_fit(self, rules: Sequence[PreparedRule], outcomes: list[Ints], row: Ints, day: Ints) -> bool:
-        """Say whether program-wide caps are either far away, or used up, for all of these events."""
-        shared = self.shared
-        assert shared is not None  # noqa: S101
-        replication = shared.replication[row]
-        for slot, (_, per) in enumerate(self.book.shared):
-            users = [k for k, one in enumerate(rules) if slot in one.shared_counts]
-            if not users:
-                continue
-            now = self.book.clock.periods[per][day]
-            is_now = shared.period[slot][replication] == now
-            posted = np.stack([outcomes[k] for k in users])
-            times = np.bincount(
-                replication, (posted > 0).sum(axis=0) * shared.weight[row], minlength=shared.replications
-            )
-            points = np.bincount(
-                replication, posted.sum(axis=0) * shared.weight[row], minlength=shared.replications
-            )
-            for k in users:
-                for x in rules[k].limits:
-                    if not x.is_shared or x.slot != slot:
-                        continue
-                    cap = x.limit.cap
-                    count, limit = (times, cap.times) if cap.times is not None else (points, cap.points)
-                    store = shared.times if cap.times is not None else shared.points
-                    used = store[slot][replication] * is_now
-                    assert limit is not None  # noqa: S101 — a cap has one of the two
-                    if not ((used + count[replication] <= limit) | (count[replication] == 0)).all():
-                        return False
-        return True
-
-    def _post(self, one: PreparedRule, asked: Ints, row: Ints, day: Ints) -> Mask:
-        """Let the fund's budget take grants or refuse them, and count what it took against shared caps."""
-        shared = self.shared
-        assert shared is not None  # noqa: S101
-        replication, weighed = shared.replication[row], asked * shared.weight[row]
-        fits: Mask = np.ones(len(row), dtype=bool)
-        periods = shared.fund_periods[one.fund]
-        if periods is not None:
-            now = periods[day].astype(np.int64)
-            self._turn(shared.used_period[one.fund], now, replication, [shared.used[one.fund]])
-            fits = shared.used[one.fund][replication] + weighed <= shared.budgets[one.fund][replication]
-            shared.used[one.fund] += np.bincount(replication, weighed * fits, minlength=shared.replications)
-        for slot in one.shared_counts:
-            now = self.book.clock.periods[self.book.shared[slot][1]][day].astype(np.int64)
-            self._turn(shared.period[slot], now, replication, [shared.times[slot], shared.points[slot]])
-            paid = fits & (asked > 0)
-            shared.times[slot] += np.bincount(
-                replication, paid * shared.weight[row], minlength=shared.replications
-            )
-            shared.points[slot] += np.bincount(replication, paid * weighed, minlength=shared.replications)
-        return fits
-
-    @staticmethod
-    def _turn(period: Ints, now: Ints, replication: Ints, used: list[Floats]) -> None:
-        """Start a new period: a step of shared limits lies in one day, so all its events agree on it."""
-        turned = replication[period[replication] != now]
-        period[replication] = now
-        for counts in used:
-            counts[turned] = 0.0
-
-
-@functools.lru_cache(maxsize=256)
-def _streak_rows(rule: EarnRule, tiers: tuple[str | None, ...]) -> Ints:
-    grant = rule.points
-    assert isinstance(grant, Streak)  # noqa: S101 — asked of streaks only
-    steps = range(1, len(grant.steps) + 1)
-    return np.array([[max(0, rule.rounded(grant.on_day(k), name)) for k in steps] for name in tiers])
-
-
-def streak_table(rule: EarnRule, tiers: tuple[str | None, ...]) -> Ints:
-    """Return the points of a streak's steps, a row per tier."""
-    return _streak_rows(rule, tiers)
 
 
 def _add(added: Added, one: PreparedRule, given: Ints) -> None:

@@ -10,9 +10,11 @@ import numpy as np
 
 from userops.core.files import Section, load
 from userops.program import Program
-from userops.simulation.forecast import FLOWS, Forecast, Setting
+from userops.simulation.figures import FLOWS, Setting
+from userops.simulation.forecast import Forecast
 from userops.simulation.running import merged, run_tasks, tasks_of
 from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs
+from userops.simulation.standings import tier_names
 
 _loaded: dict[str, Spec] = {}
 
@@ -62,6 +64,7 @@ def make_forecast(
         rule_issued=merged(results, "rule_issued"),
         rule_refused=merged(results, "rule_refused"),
         active=merged(results, "active"),
+        tiers=merged(results, "tiers"),
         unserved=merged(results, "unserved"),
         peaks={k: np.stack([one.peaks[k] for one in results]) for k in results[0].peaks},
         drawn={path: np.array([one.drawn[path] for one in results]) for path in results[0].drawn},
@@ -80,6 +83,7 @@ def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, 
         funds=tuple(funds),
         rules=tuple(rule.name for rule in spec.program.earn),
         groups=group_names(spec),
+        tiers=tier_names(spec.program) if spec.program.ladder is not None else (),
         unit_costs=tuple(float(x) for x in unit_costs(spec)),
         budgets=tuple(
             None if fund.budget is None else (fund.budget.points, fund.budget.per) for fund in funds.values()

@@ -13,7 +13,7 @@ from userops.simulation.arrays import Array
 #: Fonts that have Chinese characters, by what systems call them.
 FONTS = "system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'PingFang SC', 'Microsoft YaHei', 'WenQuanYi Micro Hei', sans-serif"
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 70, 12, 30, 30
+LEFT, RIGHT, TOP, BOTTOM = 70, 36, 30, 30
 _BANDS = ((0.05, 0.95, "#c6dbef"), (0.25, 0.75, "#6baed6"))
 
 
@@ -85,7 +85,10 @@ def fan_chart(values: Array, *, title: str, names: Sequence[str], line: float | 
 
 def page(title: str, sections: Sequence[tuple[str, str]]) -> str:
     """Return one HTML file that needs nothing else: (heading, HTML) sections under a title."""
-    body = "".join(f"<section><h2>{html.escape(head)}</h2>{content}</section>" for head, content in sections)
+    body = "".join(
+        f"<section><h2>{html.escape(head)}</h2><div class='wide'>{content}</div></section>"
+        for head, content in sections
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -95,7 +98,7 @@ def page(title: str, sections: Sequence[tuple[str, str]]) -> str:
 
 
 _STYLE = (
-    f"body{{font-family:{FONTS};max-width:760px;margin:2rem auto;padding:0 1rem;color:#222;line-height:1.5}}"
+    f"body{{font-family:{FONTS};max-width:860px;margin:2rem auto;padding:0 1rem;color:#222;line-height:1.5}}"
     "h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
     "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}"
     "caption{text-align:left;font-weight:600;padding-bottom:.4rem}"

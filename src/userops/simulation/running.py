@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -11,9 +11,11 @@ from attrs import define, frozen
 
 from userops.errors import UseropsError
 from userops.simulation.arrays import Array
-from userops.simulation.engine import Block, Flows, Granted, flows, gather, grant
-from userops.simulation.granting import Shared
+from userops.simulation.blocks import Block, gather
+from userops.simulation.engine import Bound, Granted, grant
+from userops.simulation.flows import Flows, flows
 from userops.simulation.population import World, chunk_sizes, sampled
+from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
 
 #: Members that go through the months together: their state stays in the processor's cache.
@@ -36,6 +38,7 @@ class Result:
     rule_issued: Array
     rule_refused: Array
     active: Array
+    tiers: Array
     unserved: Array
     #: Of each fund with a budget by day or week: the most asked in a period, by the month in which it ends.
     peaks: dict[int, Array]
@@ -91,7 +94,9 @@ def run_replications(
     if _limits_redemption(spec) and len(blocks) > 1:
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
-    for k, result in zip(again, _by_the_clock(spec, worlds, replications, again), strict=True):
+    for k, result in zip(
+        again, _by_the_clock(spec, worlds, replications, again, usage.limits(spec)), strict=True
+    ):
         results[k] = result
     return results
 
@@ -115,7 +120,7 @@ def _in_blocks(
 
 
 def _by_the_clock(
-    spec: Spec, worlds: Sequence[World], replications: Sequence[int], again: Sequence[int]
+    spec: Spec, worlds: Sequence[World], replications: Sequence[int], again: Sequence[int], bound: Bound
 ) -> list[Result]:
     """Run replications in order of time over all their members."""
     results: list[Result] = []
@@ -129,20 +134,23 @@ def _by_the_clock(
         mine = [worlds[k] for k in taken]
         chunks = [(k, place, chunk) for k, world in enumerate(mine) for place, chunk, _ in chunk_sizes(world)]
         block = gather(spec, mine, chunks)
-        granted = grant(spec, block, shared_of(spec, block))
+        granted = grant_by_the_clock(spec, block, bound)
         found = flows(spec, block, granted)
         usage = used_by(spec, block, granted)
         results += _results(spec, mine, [replications[k] for k in taken], found, usage, is_bound=True)
     return results
 
 
-def shared_of(spec: Spec, block: Block) -> Shared:
-    """Return the limits that a block's replications share, unused."""
+def shared_of(spec: Spec, block: Block, bound: Bound) -> Shared:
+    """Return the limits that a block's replications share, unused; budgets that do not bind are left out."""
     funds = list(spec.program.funds.values())
     budgets = np.array([np.inf if fund.budget is None else float(fund.budget.points) for fund in funds])
     return Shared(
         budgets=np.repeat(budgets[:, None], block.replications, axis=1),
-        fund_periods=[None if fund.budget is None else spec.clock.periods[fund.budget.per] for fund in funds],
+        fund_periods=[
+            None if fund.budget is None or k not in bound.funds else spec.clock.periods[fund.budget.per]
+            for k, fund in enumerate(funds)
+        ],
         weight=block.weight,
         replication=block.replication,
         caps=len(spec.book.shared),
@@ -168,24 +176,43 @@ class Usage:
 
     def bound(self, spec: Spec) -> Array:
         """Say of each replication whether a shared limit binds."""
-        budgets = [fund.budget for fund in spec.program.funds.values()]
-        size = next((len(one) for one in self.funds.values()), None)
-        size = next((len(one[0]) for one in self.caps.values()), 0) if size is None else size
+        exceeded = [over for _, _, over in self._exceeded(spec)]
+        size = len(next(iter(self.funds.values()))) if self.funds else len(next(iter(self.caps.values()))[0])
         found = np.zeros(size, dtype=bool)
-        for k, one in self.funds.items():
-            budget = budgets[k]
-            if k >= 0 and budget is not None:
-                found |= (one > budget.points).any(axis=1)
-        for rules in spec.book.rules.values():
-            for rule in rules:
-                for x in rule.limits:
-                    if x.is_shared and x.slot >= 0:
-                        times, points = self.caps[x.slot]
-                        if x.limit.cap.times is not None:
-                            found |= (times > x.limit.cap.times).any(axis=1)
-                        if x.limit.cap.points is not None:
-                            found |= (points > x.limit.cap.points).any(axis=1)
+        for over in exceeded:
+            found |= over
         return found
+
+    def limits(self, spec: Spec) -> Bound:
+        """Return the limits that bind in any replication."""
+        over = [(kind, place) for kind, place, one in self._exceeded(spec) if one.any()]
+        return Bound({k for kind, k in over if kind == "fund"}, {k for kind, k in over if kind == "cap"})
+
+    def _exceeded(self, spec: Spec) -> Iterator[tuple[str, int, Array]]:
+        """Yield each shared limit with whether more is asked than it bears, by replication."""
+        budgets = [fund.budget for fund in spec.program.funds.values()]
+        for k, one in self.funds.items():
+            budget = budgets[k] if k >= 0 else None
+            if budget is not None:
+                yield "fund", k, np.asarray((one > budget.points).any(axis=1))
+        for rules in spec.book.rules.values():
+            for x in (x for rule in rules for x in rule.limits):
+                if x.is_shared and x.slot >= 0:
+                    times, points = self.caps[x.slot]
+                    if x.limit.cap.times is not None:
+                        yield "cap", x.slot, np.asarray((times > x.limit.cap.times).any(axis=1))
+                    if x.limit.cap.points is not None:
+                        yield "cap", x.slot, np.asarray((points > x.limit.cap.points).any(axis=1))
+
+
+def grant_by_the_clock(spec: Spec, block: Block, bound: Bound) -> Granted:
+    """Run the rules with the limits that bind watched; a limit that comes to bind by that is watched too."""
+    while True:
+        granted = grant(spec, block, shared_of(spec, block, bound), bound)
+        more = used_by(spec, block, granted).limits(spec)
+        if more.funds <= bound.funds and more.caps <= bound.caps:
+            return granted
+        bound = Bound(bound.funds | more.funds, bound.caps | more.caps)
 
 
 def _period_codes(spec: Spec, per: str) -> tuple[Array, Array]:
@@ -265,6 +292,7 @@ def _results(
             rule_issued=found.rule_issued[k],
             rule_refused=found.rule_refused[k],
             active=found.active[k],
+            tiers=found.tiers[k],
             unserved=found.unserved[k],
             peaks={fund: one[k] for fund, one in peaks.items()},
             weights=np.array([sampled(world, place)[1] for place in range(len(spec.groups))]),

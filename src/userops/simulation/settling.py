@@ -15,7 +15,7 @@ from attrs import define
 
 from userops.program.rules import Choice, Streak
 from userops.simulation.arrays import Array, Ints, Mask
-from userops.simulation.granting import KindEvents, streak_table
+from userops.simulation.prepared import KindEvents, streak_table
 from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
 
 ROUNDS = 8
@@ -35,6 +35,10 @@ class Remembering:
         """Write what is given into the events; return which of these events did not settle."""
         firsts = {slot: self.firsts_of(slot) for slot in self._slots()}
         given = self._guess(firsts)
+        if len(firsts) <= 1 and len(self.parts) == 1 and self.parts[0][0].streak < 0 and self._is_plain():
+            # Under one cap alone the guess is the solution: what is left is the cap less all asked before.
+            self.parts[0][1].given[0][:] = given
+            return np.zeros(len(self.row), dtype=bool)
         again = self.decided(given, firsts)
         wrong: Mask = again != given
         rounds = 0
@@ -75,6 +79,10 @@ class Remembering:
             )
             parts.append((rule, part, where[mine[inside]]))
         return Remembering(self.book, self.row[places], self.day[places], parts)
+
+    def _is_plain(self) -> bool:
+        rule = self.parts[0][0]
+        return len(rule.limits) == 1 and rule.limits[0].slot in rule.counts
 
     def _slots(self) -> list[int]:
         return sorted(

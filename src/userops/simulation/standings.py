@@ -66,7 +66,7 @@ class Standings:
             when = from_micros(instant)
             if more is not None and more[k]:
                 known = [*known, (when, int(more[k]))]
-            standing = ladder.standing(known, as_of=when, record=record)
+            standing = ladder.standing_before(known, when, record=record)
             found[k] = names.index(standing.tier)
         return found
 

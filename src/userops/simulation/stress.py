@@ -12,7 +12,8 @@ from userops.core.amounts import whole
 from userops.core.fields import checked
 from userops.errors import InvalidValue
 from userops.simulation.distributions import number
-from userops.simulation.forecast import Forecast, short
+from userops.simulation.figures import short
+from userops.simulation.forecast import Forecast
 from userops.simulation.making import make_forecast
 from userops.simulation.spec import Run
 

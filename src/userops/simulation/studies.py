@@ -11,7 +11,8 @@ from attrs import field, frozen
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
-from userops.simulation.forecast import STOCKS, Forecast, short
+from userops.simulation.figures import STOCKS, short
+from userops.simulation.forecast import Forecast
 from userops.simulation.making import make_forecast
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from attrs import evolve, field, frozen
 from userops.core.events import Event
 from userops.core.tables import Table
 from userops.simulation.arrays import Array
-from userops.simulation.engine import Block, Flows, flows, gather, grant
+from userops.simulation.blocks import Block, gather
+from userops.simulation.engine import grant
+from userops.simulation.flows import Flows, flows
 from userops.simulation.population import chunk_sizes
 from userops.simulation.rulebook import MISSING
-from userops.simulation.running import shared_of, used_by
+from userops.simulation.running import grant_by_the_clock, used_by
 from userops.simulation.spec import Spec
 
 #: Redemptions come so long after noon: later than every earn of the day.
@@ -34,6 +37,8 @@ class Trace:
     columns: Mapping[str, Array] = field(repr=False)
     #: Whether a limit shared by members bound, so that the clock's order decided.
     is_bound: bool
+    #: The first instant after the last month.
+    ends_at: datetime
 
     def to_columns(self) -> dict[str, Array]:
         """Return month (from 1), fund, issued, redeemed, expired, clawed_back, outstanding, refused."""
@@ -54,12 +59,15 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     chunks = [(0, place, chunk) for place, chunk, _ in chunk_sizes(world)]
     block = gather(small, [world], chunks, is_full=True)
     granted = grant(small, block, None)
-    is_bound = bool(used_by(small, block, granted).bound(small).any())
+    bound = used_by(small, block, granted).limits(small)
+    is_bound = bool(bound.funds or bound.caps)
     if is_bound:
-        granted = grant(small, block, shared_of(small, block))
+        granted = grant_by_the_clock(small, block, bound)
     found = flows(small, block, granted, is_logged=True)
     events = _events(small, block, found)
-    return Trace(events, _members(small, block), _columns(small, found), is_bound)
+    return Trace(
+        events, _members(small, block), _columns(small, found), is_bound, small.clock.month_bounds()[-1]
+    )
 
 
 def _scaled(spec: Spec, members: int) -> Spec:

@@ -48,7 +48,7 @@ def run(url, attempts, counted):
 
 
 def test_eight_processes_never_spend_twice(new_url, counted):
-    run(new_url(), 2_000, counted)
+    run(new_url(), 1_600, counted)
 
 
 @pytest.mark.nightly

@@ -4,7 +4,6 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import apsw
 import pytest
 
 from userops.core.chance import stream
@@ -13,6 +12,7 @@ from userops.points import Earn, Fund, Ledger, Spend
 from userops.points.stores.sql import SqlStore
 from userops.points.stores.sqlite import SQLite
 
+apsw = pytest.importorskip("apsw")
 T0 = datetime(2027, 1, 1, tzinfo=UTC)
 SECTOR = 512
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from userops.points.replaying.events import NEVER, Kind, Outcome
-from userops.points.replaying.reading import read_events
+from userops.points.replaying.reading import read_columns
 from userops.points.replaying.replay import replay
 from userops.points.replaying.replayed import LotLeft, Replayed
 
-__all__ = ["NEVER", "Kind", "LotLeft", "Outcome", "Replayed", "read_events", "replay"]
+__all__ = ["NEVER", "Kind", "LotLeft", "Outcome", "Replayed", "read_columns", "replay"]

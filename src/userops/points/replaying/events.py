@@ -278,10 +278,12 @@ def _undone(values: Any, kind: NDArray[np.int8]) -> Ints | None:
     if values is None:
         raise InvalidValue("reversals need a column 'undoes': the row that each undoes")
     taken = column(values, "undoes")
-    data = np.where(is_reversal, np.ma.filled(taken, -1), -1) if taken.dtype != object else taken
-    if data.dtype == object:
-        data = np.array([-1 if value is None else value for value in np.ma.filled(data, None)], dtype=object)
-    rows = whole_column(data, "undoes")
+    if isinstance(taken, np.ma.MaskedArray):
+        taken = taken.filled(-1)
+    if taken.dtype == object:
+        taken = np.array([-1 if value is None else value for value in taken], dtype=object)
+    # Where the row is no reversal, it does not matter what stands there.
+    rows = whole_column(taken, "undoes")
     _first_row(is_reversal & ((rows < 0) | (rows >= len(kind))), "undoes must name a row of these columns")
     return rows
 

@@ -214,7 +214,10 @@ def blocks(events: EventColumns) -> Iterator[Block]:
         member = found.view(np.int64)[::2] >> layout.time_bits
         order = stable_order(member, layout.low_bits)
         pairs = found.take(order).view(np.int64).reshape(-1, 2)
-        yield from _cut(Block(rows.take(order), pairs[:, 0], pairs[:, 1], layout))
+        whole = Block(rows.take(order), pairs[:, 0].copy(), pairs[:, 1].copy(), layout)
+        # One bucket may hold most rows: what is not needed any more goes before the blocks are worked on.
+        del found, member, order, pairs
+        yield from _cut(whole)
 
 
 def _cut(whole: Block) -> Iterator[Block]:

@@ -11,7 +11,7 @@ from userops.errors import InvalidValue, MissingExtraError
 from userops.points.replaying.events import COLUMNS
 
 
-def read_events(path: str | PathLike[str], *, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+def read_columns(path: str | PathLike[str], *, names: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the event columns of a CSV or Parquet file, as `replay` takes them.
 
     `names` says which column of the file is which ({"member": "customer_id"}); without it the columns have

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from userops.points.replaying.events import event_columns
-from userops.points.replaying.reading import read_events
+from userops.points.replaying.reading import read_columns
 from userops.points.replaying.replayed import Replayed
 from userops.points.replaying.routing import Path, replayed
 
@@ -41,7 +41,7 @@ def replay(columns: Any) -> Replayed:
 def replay_by(columns: Any, path: Path) -> Replayed:
     """Replay by one way only; the ways are equal, and tests hold them so."""
     if isinstance(columns, str | PathLike):
-        columns = read_events(columns)
+        columns = read_columns(columns)
     events = event_columns(columns)
     found = replayed(events, path)
     event, lot, points = found.allocations.close()

@@ -94,7 +94,7 @@ class Replayed:
         kind = self.columns.kind.take(event)
         takes: Bools = kind == Kind.SPEND
         if self.columns.undoes is not None:
-            undone = self.columns.kind.take(np.maximum(self.columns.undoes.take(event), 0))
+            undone = self.columns.kind.take(self.columns.undoes.take(event), mode="clip")
             takes = takes | ((kind == Kind.REVERSE) & (undone == Kind.EARN))
         return takes
 

@@ -17,7 +17,7 @@ from userops.points.replaying.lanes import replay_lanes
 from userops.points.replaying.plain import replay_member
 
 #: Rows that lanes take at a time, and from how many rows on a member waits for the others as heavy as that.
-LANE_ROWS, HEAVY_ROWS = 1 << 19, 512
+LANE_ROWS, HEAVY_ROWS = 1 << 18, 512
 #: With fewer lanes than this a plain loop is faster; so many of the heaviest members get one.
 FEW_LANES = 64
 

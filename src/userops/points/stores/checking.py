@@ -28,7 +28,15 @@ from userops.points.values import Entry, Finding
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, ArithmeticError, AssertionError, UseropsError)
 
 
-def check_rows(session: Session, name: Callable[[str], str]) -> Iterator[Finding]:
+class AuditedSession(Session):
+    """A session that can prove what it reads."""
+
+    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
+        """Yield where rows are not what was written."""
+        return check_rows(self, name)
+
+
+def check_rows(session: AuditedSession, name: Callable[[str], str]) -> Iterator[Finding]:
     """Yield findings: rows that were flipped, deleted, swapped or put in."""
     rows = _Rows(session)
     try:
@@ -45,7 +53,7 @@ def check_rows(session: Session, name: Callable[[str], str]) -> Iterator[Finding
 
 @define
 class _Rows:
-    session: Session
+    session: AuditedSession
     meta: dict[str, str] = field(init=False)
     wallets: dict[int, WalletRow] = field(init=False)
     entries: list[tuple[Any, ...]] = field(init=False)
@@ -126,7 +134,7 @@ def _chains(rows: _Rows, name: Callable[[str], str]) -> Generator[Finding, None,
 
 def _link(rows: _Rows, tips: dict[int, _Tip], row: tuple[Any, ...], entries: list[Entry]) -> Finding | None:
     """Add an entry's row to the chains of its wallets; return what is wrong with it."""
-    sequence, id_, no, place, count, found, event, rule, reference, counts, content = row
+    sequence, id_, no, place, count, found, event, rule, reference, counts, content, at = row
     others = rows.shared.get(sequence, [])
     numbers = [no, *(other[0] for other in others)]
     places = [place, *(other[1] for other in others)]
@@ -134,9 +142,9 @@ def _link(rows: _Rows, tips: dict[int, _Tip], row: tuple[Any, ...], entries: lis
         return Finding("entry", id_, "is recorded in wallets that are not there")
     link = chain.link_bytes(id_, content, [rows.wallets[number].commitment for number in numbers])
     is_sound = [other[3] for other in others] == list(range(1, count))
-    for number, at in zip(numbers, places, strict=True):
+    for number, length in zip(numbers, places, strict=True):
         mine = tips[number]
-        is_sound = is_sound and mine.length == at
+        is_sound = is_sound and mine.length == length
         mine.length, mine.tip = mine.length + 1, chain.extend(mine.tip, link)
     try:
         made = rows.session.read_entry(
@@ -147,10 +155,10 @@ def _link(rows: _Rows, tips: dict[int, _Tip], row: tuple[Any, ...], entries: lis
     for number in numbers:
         tips[number].latest = max(tips[number].latest, micros(made.at))
     entries.append(made)
-    columns = (made.event or None, made.rule or None, made.reference or None)
+    columns = (made.event or None, made.rule or None, made.reference or None, micros(made.at))
     if (
         not is_sound
-        or columns != (event, rule, reference)
+        or columns != (event, rule, reference, at)
         or bytes(found) != entry_seal(tips[no].tip, sequence, counts)
     ):
         return Finding("entry", id_, "is not what was recorded in this place")
@@ -201,7 +209,7 @@ def _counts(rows: _Rows, entries: list[Entry]) -> Iterator[Finding]:
 def _counters(rows: _Rows) -> Iterator[Finding]:
     totals: dict[str, int] = {}
     for row in rows.entries:
-        for name, change in json.loads(row[-2]) if row[-2] else ():
+        for name, change in json.loads(row[-3]) if row[-3] else ():
             totals[name] = totals.get(name, 0) + change
     for _, words in rows.session.declarations:
         for name, text in zip(words[1::2], words[2::2], strict=False) if words[0] == "counted" else ():

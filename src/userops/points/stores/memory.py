@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import attrs
 
+from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.errors import InvalidValue
-from userops.points.books import Books, Changes, Period, Store
+from userops.points.books import Books, Changes, Period, Span, Store
 from userops.points.chain import counted_words, named_command, named_entry
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
 from userops.points.wallet import HoldState, OpenLots, Wallet
@@ -35,6 +37,8 @@ class MemoryStore:
         self._entries: list[Entry] = []
         self._place: dict[str, int] = {}
         self._index: dict[tuple[str, ...], list[int]] = {}
+        #: Of each (member, rule), where entries stand by the time they took effect; no rule is the empty one.
+        self._times: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self._wallets: dict[str, Wallet] = {}
         self._lots: dict[str, LotState] = {}
         self._lots_of: dict[str, list[str]] = {}
@@ -114,6 +118,10 @@ class MemoryStore:
         """Return how many points of an entry have been undone."""
         return self._undone.get(entry, 0)
 
+    def undone_of(self, entries: Sequence[str]) -> dict[str, int]:
+        """Return how many points of each of these entries have been undone, where any were."""
+        return {entry: self._undone[entry] for entry in entries if entry in self._undone}
+
     def issued(self, period: Period) -> int:
         """Return what counts against a budget."""
         return self._issued.get(period, 0)
@@ -153,6 +161,7 @@ class MemoryStore:
         rule: str | None = None,
         event: str | None = None,
         reference: str | None = None,
+        within: Span | None = None,
     ) -> Iterator[Entry]:
         """Yield entries in order of recording, by the narrowest index."""
         if event is not None:
@@ -160,7 +169,7 @@ class MemoryStore:
         elif member is not None and reference is not None:
             places = self._index.get(("reference", member, reference), ())
         elif member is not None and rule is not None:
-            places = self._index.get(("rule", member, rule), ())
+            places = self._of_rule(member, rule, within)
         elif member is not None:
             places = self._index.get(("member", member), ())
         else:
@@ -172,8 +181,16 @@ class MemoryStore:
                 and (rule is None or entry.rule == rule)
                 and (event is None or entry.event == event)
                 and (reference is None or entry.reference == reference)
+                and (within is None or within[0] <= micros(entry.at) < within[1])
             ):
                 yield entry
+
+    def _of_rule(self, member: str, rule: str, within: Span | None) -> list[int]:
+        """Return the places of a member's entries of a rule, or of none, in order of recording."""
+        times = self._times.get((member, rule), [])
+        if within is not None:
+            times = times[bisect_left(times, (within[0], -1)) : bisect_left(times, (within[1], -1))]
+        return sorted(place for _, place in times)
 
     def _commit(self, changes: Changes) -> None:
         """Keep the changes; whatever interrupts it (Ctrl-C, memory running out), all of them or none."""
@@ -218,6 +235,8 @@ class MemoryStore:
             place = len(self._entries)
             for key in _keys(entry):
                 self._index.setdefault(key, []).append(place)
+            for member in entry.members:
+                insort(self._times.setdefault((member, entry.rule), []), (micros(entry.at), place))
             self._place[entry.id] = place
             self._entries.append(entry)
             for lot in entry.created:
@@ -235,6 +254,10 @@ class MemoryStore:
                     places.pop()
                 if not places:
                     self._index.pop(key, None)
+            for member in entry.members:
+                times = [one for one in self._times.pop((member, entry.rule), ()) if one[1] < length]
+                if times:
+                    self._times[(member, entry.rule)] = times
             for lot in entry.created:
                 mine = self._lots_of.get(lot.member, [])
                 if lot.id in mine:
@@ -265,6 +288,8 @@ class MemoryStore:
             self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
         for place, entry in renamed.items():
             self._entries[place] = entry
+        for mine in [mine for mine in self._times if mine[0] == member]:
+            self._times[(erased, mine[1])] = self._times.pop(mine)
         self._lots.update(lots)
         self._lots_of[erased] = self._lots_of.pop(member, [])
         self._wallets[erased] = attrs.evolve(wallet, member=erased, lots=by_currency)
@@ -289,8 +314,6 @@ def _added(table: Mapping[Any, int], changes: Mapping[Any, int]) -> dict[Any, in
 def _keys(entry: Entry) -> Iterator[tuple[str, ...]]:
     for member in entry.members:
         yield ("member", member)
-        if entry.rule:
-            yield ("rule", member, entry.rule)
         if entry.reference:
             yield ("reference", member, entry.reference)
     if entry.event:

@@ -6,11 +6,13 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import bindparam, update
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from userops.errors import IncompatibleLedger
-from userops.points.stores.schema import DUE, VERSION
+from userops.points import recording
+from userops.points.stores.schema import DUE, RULE, VERSION, entry
 from userops.points.stores.statements import Statements, table_order
 from userops.points.stores.wire import Wire
 
@@ -34,20 +36,39 @@ def salt_check(salt: bytes) -> str:
     return hmac.digest(salt, b"userops ledger", "sha256").hex()
 
 
-def _from_1(wire: Wire, dialect: Dialect) -> None:
+def _from_1(wire: Wire, sql: Statements, dialect: Dialect) -> None:
     """Version 2 finds due lots by an index."""
+    del sql
     wire.run(_ddl(CreateIndex(DUE), dialect))
 
 
+def _type_of(dialect: Dialect) -> str:
+    """Return what a dialect calls the type of whole numbers."""
+    return str(entry.c.at.type.compile(dialect=dialect))
+
+
+def _from_2(wire: Wire, sql: Statements, dialect: Dialect) -> None:
+    """Version 3 keeps beside an entry when it took effect, and finds a rule's entries of a period."""
+    wire.run(f"ALTER TABLE ledger_entry ADD COLUMN at {_type_of(dialect)} NOT NULL DEFAULT 0")
+    values = {"at": bindparam("new_at", type_=entry.c.at.type)}
+    put = _ddl(update(entry).where(entry.c.sequence == bindparam("key")).values(values), dialect)
+    after = -1
+    while page := wire.rows(sql.entries, (after,)):
+        wire.run_many(put, [(recording.instant_of(row[-1]), row[0]) for row in page])
+        after = page[-1][0]
+    wire.run("DROP INDEX ledger_entry_rule")
+    wire.run(_ddl(CreateIndex(RULE), dialect))
+
+
 #: What lifts a ledger of each older version by one.
-_STEPS: dict[int, Callable[[Wire, Dialect], None]] = {1: _from_1}
+_STEPS: dict[int, Callable[[Wire, Statements, Dialect], None]] = {1: _from_1, 2: _from_2}
 
 
 def lift(wire: Wire, sql: Statements, dialect: Dialect) -> None:
     """Bring an older ledger to this version, step by step, in the caller's transaction."""
     version = read_version(wire, sql)
     while version < VERSION:
-        _STEPS[version](wire, dialect)
+        _STEPS[version](wire, sql, dialect)
         version += 1
         wire.run(sql.set_meta, (str(version), "version"))
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: The version this code writes; `migrations` lifts older ledgers to it.
-VERSION = 2
+VERSION = 3
 #: Marks a SQLite file as a ledger ("uopl").
 APPLICATION_ID = 0x756F706C
 #: "Never" as an instant: later than all others, so that an index finds what lives on by one comparison.
@@ -98,6 +98,8 @@ entry = _table(
     #: What was counted program-wide in the transaction that this entry ended.
     _text("counts", nullable=True),
     _text("content"),
+    #: The instant it took effect, as in the content: since version 3.
+    _whole("at"),
     UniqueConstraint("wallet", "place", name="entry_place"),
     CheckConstraint("sequence > 0 AND place >= 0 AND members > 0", name="entry_counts"),
 )
@@ -187,7 +189,8 @@ def _partial(name: str, condition: str, *columns: Column[Any]) -> Index:
 
 
 _partial("ledger_entry_event", "event IS NOT NULL", entry.c.event)
-_partial("ledger_entry_rule", "rule IS NOT NULL", entry.c.wallet, entry.c.rule)
+#: Since version 3: what a rule gave in a period is read without what it gave before.
+RULE = Index("ledger_entry_rule", entry.c.wallet, entry.c.rule, entry.c.at)
 _partial("ledger_entry_reference", "reference IS NOT NULL", entry.c.wallet, entry.c.reference)
 _partial("ledger_lot_open", "remaining > written", lot.c.wallet, lot.c.expires_at)
 Index("ledger_lot_wallet", lot.c.wallet, lot.c.expires_at)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from attrs import define, field, frozen
 
+from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.points import chain, recording
-from userops.points.books import Period
+from userops.points.books import Period, Span
 from userops.points.stores.declared import Declared
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
-from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
+from userops.points.values import Currency, Entry, Fund, LotState, Receipt
 from userops.points.wallet import NEVER, DebtState, HoldState, OpenLots, Wallet
 
 #: "Never" as the tables keep it.
@@ -237,20 +238,27 @@ class Session:
         rule: str | None = None,
         event: str | None = None,
         reference: str | None = None,
+        within: Span | None = None,
     ) -> Iterator[Entry]:
         """Yield entries in order of recording, by the narrowest index."""
-        for row in self._entry_rows(member, rule, event, reference):
+        for row in self._entry_rows(member, rule, event, reference, within):
             entry = self._entry(row)
             if (
                 (member is None or member in entry.members)
                 and (rule is None or entry.rule == rule)
                 and (event is None or entry.event == event)
                 and (reference is None or entry.reference == reference)
+                and (within is None or within[0] <= micros(entry.at) < within[1])
             ):
                 yield entry
 
     def _entry_rows(
-        self, member: str | None, rule: str | None, event: str | None, reference: str | None
+        self,
+        member: str | None,
+        rule: str | None,
+        event: str | None,
+        reference: str | None,
+        within: Span | None,
     ) -> Iterable[Sequence[Any]]:
         wire, sql = self.wire, self.sql
         if event:
@@ -259,9 +267,16 @@ class Session:
             return self._all_rows()
         if reference:
             return wire.rows(sql.entries_of_reference, (member, reference) * 2)
+        if rule is not None and within is not None:
+            return self._rows_within(member, rule, within)
         if rule:
             return wire.rows(sql.entries_of_rule, (member, rule) * 2)
         return wire.rows(sql.entries_of_member, (member, member))
+
+    def _rows_within(self, member: str, rule: str, within: Span) -> Sequence[Sequence[Any]]:
+        if rule:
+            return self.wire.rows(self.sql.entries_of_rule_within, (member, rule, *within) * 2)
+        return self.wire.rows(self.sql.entries_of_no_rule_within, (member, *within) * 2)
 
     def _all_rows(self) -> Iterator[Sequence[Any]]:
         after = -1
@@ -274,6 +289,12 @@ class Session:
     def undone(self, entry: str) -> int:
         """Return how many points of an entry have been undone."""
         return self.wire.value(self.sql.undone, (entry,)) or 0
+
+    def undone_of(self, entries: Sequence[str]) -> dict[str, int]:
+        """Return how many points of each of these entries have been undone, where any were."""
+        if not entries:
+            return {}
+        return dict(self.wire.rows(self.sql.undone_of, (self.driver.many(list(entries)),)))
 
     def issued(self, period: Period) -> int:
         """Return what counts against a budget."""
@@ -322,12 +343,6 @@ class Session:
         row = self.row(member)
         assert row is not None, "an entry's member has a wallet"  # noqa: S101
         return row.commitment
-
-    def findings(self, name: Callable[[str], str]) -> Iterator[Finding]:
-        """Yield where rows are not what was written."""
-        from userops.points.stores.checking import check_rows
-
-        return check_rows(self, name)
 
 
 def hold_state(values: Sequence[Any]) -> HoldState:

@@ -18,6 +18,7 @@ from userops.errors import IncompatibleLedger, InvalidValue, StoreUnavailable
 from userops.points import chain
 from userops.points.books import Books, Store
 from userops.points.stores import migrations
+from userops.points.stores.checking import AuditedSession
 from userops.points.stores.declared import Declared
 from userops.points.stores.session import NotLocked, Session
 from userops.points.stores.statements import Statements
@@ -146,9 +147,9 @@ class SqlStore:
 
         return self._retrying(attempt, trial)
 
-    def _begin(self, wire: Wire, trial: _Try, commands: Sequence[object]) -> Session:
+    def _begin(self, wire: Wire, trial: _Try, commands: Sequence[object]) -> AuditedSession:
         """Return a session whose wallets are read at once, and locked, in order, where rows are."""
-        session = Session(wire, self._sql, self._driver, self._declared, self._salt, is_posting=True)
+        session = AuditedSession(wire, self._sql, self._driver, self._declared, self._salt, is_posting=True)
         if not self._driver.locks_rows:
             if trial.members:
                 session.load(sorted(trial.members))
@@ -246,10 +247,10 @@ class SqlStore:
             raise StoreUnavailable(f"the database failed ({self._driver.describe(fault)})") from fault
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[AuditedSession]:
         """Return a context in which all reads see one moment."""
         with self._telling(), self._driver.connection() as wire, self._transaction(wire):
-            yield Session(wire, self._sql, self._driver, self._declared, self._salt)
+            yield AuditedSession(wire, self._sql, self._driver, self._declared, self._salt)
 
     def settled(self) -> int:
         """Return the greatest sequence below which nothing is in flight."""

@@ -144,6 +144,8 @@ class Statements:
         )
         self.entries_of_member = self._of_member(mine, joined)
         self.entries_of_rule = self._of_member(mine, joined, entry.c.rule)
+        self.entries_of_rule_within = self._of_rule_within(mine, joined, is_of_rule=True)
+        self.entries_of_no_rule_within = self._of_rule_within(mine, joined, is_of_rule=False)
         self.entries_of_reference = self._of_member(mine, joined, entry.c.reference)
         self.sweep, _ = self._one_and_many(select(sweep), sweep.c.id)
         ids = [select(table.c.id).where(self._among(table.c.id)) for table in (entry, sweep, lot)]
@@ -163,8 +165,20 @@ class Statements:
         )
         return self._text(both.order_by("sequence"), "member", "value", "member_too", "value_too")
 
+    def _of_rule_within(self, mine: Any, joined: Any, *, is_of_rule: bool) -> str:
+        """Return a member's entries of a rule, or of none, in a span: (member[, rule], start, end) twice."""
+        both, order = [], []
+        for statement, ending in ((mine, ""), (joined, "_too")):
+            names = [f"{name}{ending}" for name in ("member", "rule", "start", "end")]
+            chosen = entry.c.rule == bindparam(names[1]) if is_of_rule else entry.c.rule.is_(None)
+            span = (entry.c.at >= bindparam(names[2]), entry.c.at < bindparam(names[3]))
+            both.append(statement.where(wallet.c.member == bindparam(names[0]), chosen, *span))
+            order += names if is_of_rule else [names[0], *names[2:]]
+        return self._text(union_all(*both).order_by("sequence"), *order)
+
     def _read_counts(self) -> None:
         self.undone, _ = self._one_and_many(select(undone.c.points), undone.c.entry)
+        _, self.undone_of = self._one_and_many(select(undone.c.entry, undone.c.points), undone.c.entry)
         is_period = (budget.c.fund == bindparam("fund"), budget.c.period == bindparam("period"))
         self.issued = self._text(select(budget.c.issued).where(*is_period), "fund", "period")
         self.lock_budget = self._text(

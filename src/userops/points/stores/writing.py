@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
+from userops.core.calendar import micros
 from userops.points import chain, recording
 from userops.points.books import Changes, Period
 from userops.points.stores.schema import NEVER
@@ -110,6 +111,7 @@ def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]
             entry.sequence, entry.id, first.row.no, first.length - 1, len(entry.members),
             entry_seal(first.tip, entry.sequence, counted),
             entry.event or None, entry.rule or None, entry.reference or None, counted, content,
+            micros(entry.at),
         ))  # fmt: skip
     if entries:
         wire.run_many(insert["ledger_entry"], entries)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from userops.errors import InvalidValue, NaiveTimeError
-from userops.points import read_events, replay
+from userops.points import read_columns, replay
 from userops.points.replaying import NEVER, Kind, Outcome, found, grouping, laying
 from userops.points.replaying.replay import replay_by
 from userops.points.replaying.routing import Path
@@ -130,9 +130,9 @@ def test_data_frames_and_files(tmp_path):
     named = frame.rename({"member": "customer"})
     named.write_parquet(tmp_path / "other.parquet")
     names = {"member": "customer", "kind": "kind", "points": "points", "at": "at"}
-    assert replay(read_events(tmp_path / "other.parquet", names=names)).balance("u1").available == 6
+    assert replay(read_columns(tmp_path / "other.parquet", names=names)).balance("u1").available == 6
     with pytest.raises(InvalidValue, match="no column 'customers'"):
-        read_events(tmp_path / "other.parquet", names={"member": "customers"})
+        read_columns(tmp_path / "other.parquet", names={"member": "customers"})
     with pytest.raises(InvalidValue, match=r"ends in \.csv or \.parquet"):
         replay(tmp_path / "events.xlsx")
     with pytest.raises(InvalidValue, match="could not be read"):

@@ -1,0 +1,156 @@
+"""Flows: what a block's points came to, by replication, month and fund, scaled to the real population."""
+
+from __future__ import annotations
+
+import numpy as np
+from attrs import define
+
+from userops.core.calendar import micros
+from userops.simulation.arrays import Array, Ints
+from userops.simulation.blocks import PARTS, Block
+from userops.simulation.engine import Granted
+from userops.simulation.happenings import group_at
+from userops.simulation.lots import Lots
+from userops.simulation.redeeming import Redeeming
+from userops.simulation.spec import Spec
+from userops.simulation.standings import Standings, tier_names
+
+
+@define(eq=False)
+class Flows:
+    """Points by (replication, part of the sample, month, fund), scaled to the real population."""
+
+    issued: Array
+    refused: Array
+    redeemed: Array
+    expired: Array
+    #: By (replication, month, rule of the program).
+    rule_issued: Array
+    rule_refused: Array
+    #: Members active, by (replication, month, group).
+    active: Array
+    #: The same by tier, below the lowest first; of a program without tiers, nothing.
+    tiers: Array
+    #: Redemptions refused for want of stock or cash, in points.
+    unserved: Array
+    #: Of each redemption (month, rows, points), when it was asked for.
+    log: list[tuple[int, Ints, Ints]]
+
+
+def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False) -> Flows:
+    """Run the lots of a block through the months, and sum everything up."""
+    months, funds, rules = spec.span.months, len(spec.program.funds), len(spec.program.earn)
+    parts = PARTS * len(spec.groups)
+    shape = (block.replications, parts, months, funds)
+    month_of = spec.clock.month_of
+    who = (block.replication * parts + block.part).astype(np.int64)
+    sums = {name: np.zeros(shape) for name in ("issued", "refused")}
+    by_rule = {name: np.zeros((block.replications, months, rules)) for name in sums}
+    for kind, one in granted.events.items():
+        month = month_of[one.day]
+        for place, rule in enumerate(spec.book.rules[kind]):
+            for name, points in (("issued", one.given[place]), ("refused", one.refused[place])):
+                hit = np.flatnonzero(points)
+                if not len(hit) or not rule.is_points:
+                    continue
+                row = one.row[hit]
+                worth = points[hit] * block.weight[row]
+                code = (who[row] * months + month[hit]) * funds + rule.fund
+                sums[name] += np.bincount(code, worth, minlength=sums[name].size).reshape(shape)
+                code = (block.replication[row].astype(np.int64) * months + month[hit]) * rules + rule.index
+                by_rule[name] += np.bincount(code, worth, minlength=by_rule[name].size).reshape(
+                    by_rule[name].shape
+                )
+    lots = Lots.of(spec.clock, len(block.rows), granted.grants)
+    redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
+    for now in range(months):
+        lots.open(now)
+        redeeming.redeem(now)
+        lots.close(now)
+    return Flows(
+        sums["issued"],
+        sums["refused"],
+        redeeming.redeemed,
+        _expired(block, lots, who, shape),
+        by_rule["issued"],
+        by_rule["refused"],
+        _active(spec, block),
+        _by_tier(spec, block, granted),
+        redeeming.unserved,
+        redeeming.log,
+    )
+
+
+def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
+    """Sum what was left in lots when they expired."""
+    months, funds = shape[2], shape[3]
+    left = lots.unspent()
+    gone = np.flatnonzero((lots.bucket < 2 * months) & (left > 0))
+    code = (who[lots.row[gone]] * months + lots.bucket[gone] // 2) * funds + lots.fund[gone]
+    total = np.bincount(code, left[gone] * block.weight[lots.row[gone]], minlength=int(np.prod(shape)))
+    return total.reshape(shape)
+
+
+def _active(spec: Spec, block: Block) -> Array:
+    """Count the active members by month and group."""
+    months, groups = spec.span.months, len(spec.groups)
+    rows, total = block.rows, np.zeros((block.replications, months + 1, groups))
+    stop = np.minimum(rows.lapse, months)
+    turn = np.minimum(rows.becomes, stop)
+    for at, group, sign in (
+        (np.minimum(rows.arrival, turn), rows.group, 1),
+        (turn, rows.group, -1),
+        (turn, rows.target, 1),
+        (stop, rows.target, -1),
+    ):
+        code = (block.replication.astype(np.int64) * (months + 1) + at) * groups + group
+        total += sign * np.bincount(code, block.weight, minlength=total.size).reshape(total.shape)
+    return total.cumsum(axis=1)[:, :-1]
+
+
+def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
+    """Count the active members by month and tier, as the ladder's columns see them at each month's end."""
+    ladder, months = spec.program.ladder, spec.span.months
+    names = tier_names(spec.program)
+    total = np.zeros((block.replications, months, len(names) if ladder is not None else 0))
+    if ladder is None or not len(block.rows):
+        return total
+    member, at, value = _value_events(spec, block, granted)
+    bounds, everybody = spec.clock.month_bounds(), np.arange(len(block.rows))
+    groups = np.array([group.name for group in spec.groups])
+    for month in range(months):
+        end = bounds[month + 1]
+        inside = at < micros(end)
+        columns = {
+            "member": member[inside],
+            "at": at[inside].astype("datetime64[us]"),
+            "value": value[inside],
+        }
+        kind = groups[group_at(block.rows, everybody, np.full(len(everybody), month))]
+        found = ladder.standings(columns, end, records={"member": everybody, "kind": kind})
+        place = {name: k for k, name in enumerate(names)}
+        code = np.array(
+            [place[None if one is None or one is np.ma.masked else str(one)] for one in found["tier"]]
+        )
+        row = np.asarray(found["member"]).astype(np.int64)
+        is_active = (block.rows.arrival[row] <= month) & (month < block.rows.lapse[row])
+        where = (block.replication[row], np.full(len(row), month), code)
+        np.add.at(total, where, block.weight[row] * is_active)
+    return total
+
+
+def _value_events(spec: Spec, block: Block, granted: Granted) -> tuple[Array, Array, Array]:
+    """Return whose growth value rose when, and by how much."""
+    clock = Standings(spec.program, spec.clock, len(spec.kinds), len(block.rows), block.rows.arrival)
+    parts: list[tuple[Array, Array, Array]] = []
+    for kind, one in granted.events.items():
+        for place, rule in enumerate(spec.book.rules[kind]):
+            if rule.rule.currency == spec.program.value_currency:
+                hit = np.flatnonzero(one.given[place])
+                rank = block.found.rank[granted.places[kind][hit]]
+                parts.append(
+                    (one.row[hit], clock.at(one.row[hit], one.day[hit], rank, kind), one.given[place][hit])
+                )
+    none = np.zeros(0, dtype=np.int64)
+    joined = [np.concatenate([none, *(part[k] for part in parts)]) for k in range(3)]
+    return joined[0], joined[1], joined[2]

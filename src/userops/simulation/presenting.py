@@ -1,0 +1,149 @@
+"""Presenting a forecast: its tables, and the sections of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from userops.core.tables import Table
+from userops.simulation.arrays import Array
+from userops.simulation.figures import short
+from userops.simulation.picture import fan_chart
+
+if TYPE_CHECKING:
+    from userops.simulation.forecast import Forecast
+
+
+def table(forecast: Forecast) -> Table:
+    """Return means and 90% ranges by quarter, or by month within a year."""
+    step = 1 if forecast.months <= 12 else 3
+    ends = list(range(step - 1, forecast.months, step))
+    if ends[-1] != forecast.months - 1:
+        ends.append(forecast.months - 1)
+    columns: dict[str, Sequence[Any]] = {"month": [f"{month_name(forecast, end)}" for end in ends]}
+    for name in ("issued", "redeemed", "expired"):
+        parts = forecast.parts(name, None)
+        summed = np.add.reduceat(parts, [0, *[end + 1 for end in ends[:-1]]], axis=2)
+        columns |= _ranged(name, forecast.settled(summed))
+    columns |= _ranged(
+        "outstanding", forecast.settled(forecast.parts("outstanding", None)[:, :, ends]), is_wide=True
+    )
+    liability = forecast.mean("liability")[ends]
+    columns["liability"] = [short(x) for x in liability]
+    return Table(columns, title=title(forecast, step), notes=notes(forecast))
+
+
+def month_name(forecast: Forecast, month: int) -> str:
+    """Return a month's name, such as 2027-01."""
+    start = forecast.setting.start
+    total = start.year * 12 + start.month - 1 + month
+    return f"{total // 12}-{total % 12 + 1:02d}"
+
+
+def title(forecast: Forecast, step: int) -> str:
+    """Return the title of the table of points."""
+    unit = "per month" if step == 1 else "per quarter"
+    return (
+        f"{forecast.setting.name}: {forecast.months} months, points {unit} (5% – 95%), outstanding at its end"
+    )
+
+
+def notes(forecast: Forecast) -> Any:
+    """Return what a reader must know: replications, sample, noise, and what the money is."""
+    of_mean, of_sample = forecast.noise
+    sample = forecast.setting.sample
+    drawn = "all members" if sample is None else f"{sample:,} members drawn per group"
+    money = f" {forecast.setting.money}" if forecast.setting.money else ""
+    notes = []
+    if not forecast.is_whole:
+        notes.append(
+            f"PARTIAL: stopped after {forecast.replications:,} of {forecast.setting.asked_replications:,} replications."
+        )
+    notes.append(
+        f"{forecast.replications:,} replications, seed {forecast.setting.seed}; {drawn} in each, scaled up. "
+        f"Sampling noise: one sample's total issued varies by ±{of_sample:.1%} from chance among its members "
+        f"(taken out of the ranges), its mean over replications is good to ±{of_mean:.2%}."
+    )
+    if forecast.bound.any():
+        notes.append(
+            f"In {int(forecast.bound.sum()):,} replications a limit shared by all members bound in the sample."
+        )
+    notes.append(f"Liability: outstanding points at their funds' unit cost, in money{money}.")
+    return tuple(notes)
+
+
+def budget_table(forecast: Forecast) -> Table:
+    """Return the funds: asked, issued, budget, and the chance to be over it."""
+    rows = []
+    for place, fund in enumerate(forecast.setting.funds):
+        budget = forecast.setting.budgets[place]
+        over = None if budget is None else forecast.probability_over_budget(fund)
+        rows.append(
+            {
+                "fund": fund,
+                "asked": short(float(forecast.total("asked", fund).mean())),
+                "issued": short(float(forecast.total("issued", fund).mean())),
+                "refused": short(float(forecast.total("refused", fund).mean())),
+                "redeemed": short(float(forecast.total("redeemed", fund).mean())),
+                "cost": short(float(forecast.total("cost", fund).mean())),
+                "budget": None if budget is None else f"{short(budget[0])} per {budget[1]}",
+                "P(over)": None if over is None else f"{over.overall:.1%} ±{over.error:.1%}",
+            }
+        )
+    names = ("fund", "asked", "issued", "refused", "redeemed", "cost", "budget", "P(over)")
+    return Table.of_rows(
+        rows, names, title=f"Funds over {forecast.months} months (means; ± one standard error)"
+    )
+
+
+def over_html(forecast: Forecast) -> str:
+    """Return a chart for each budget: what is asked so far in its period."""
+    shown = []
+    for place, fund in enumerate(forecast.setting.funds):
+        budget = forecast.setting.budgets[place]
+        if budget is not None:
+            names = [month_name(forecast, month) for month in range(forecast.months)]
+            title = f"{fund}: asked so far in the budget period; budget {short(budget[0])} per {budget[1]}"
+            asked = forecast.asked_so_far(place, budget[1])
+            shown.append(fan_chart(asked, title=title, names=names, line=float(budget[0])))
+    return "".join(shown) or "<p>No fund has a budget.</p>"
+
+
+def rule_table(forecast: Forecast) -> Table:
+    """Return what each rule issues, and is refused, over the horizon (means)."""
+    issued, refused = forecast.by_rule("issued"), forecast.by_rule("refused")
+    rows = [
+        {"rule": name, "issued": short(float(one.sum())), "refused": short(float(refused[name].sum()))}
+        for name, one in issued.items()
+    ]
+    return Table.of_rows(rows, ("rule", "issued", "refused"), title=f"Rules over {forecast.months} months")
+
+
+def member_table(forecast: Forecast) -> Table:
+    """Return the active members by group, at the end of every third month."""
+    ends = [*range(2, forecast.months, 3)] or [forecast.months - 1]
+    columns: dict[str, Sequence[Any]] = {"month": [month_name(forecast, end) for end in ends]}
+    columns |= {name: [round(float(one[end])) for end in ends] for name, one in forecast.members().items()}
+    return Table(columns, title="Active members (means)")
+
+
+def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, list[str]]:
+    low, high = np.quantile(values, [0.05, 0.95], axis=0)
+    mean = values.mean(axis=0)
+    if not is_wide and name != "issued":
+        return {name: [short(x) for x in mean]}
+    return {
+        name: [short(x) for x in mean],
+        _RANGE[name]: [f"{_rough(a)}–{_rough(b)}" for a, b in zip(low, high, strict=True)],
+    }
+
+
+#: Heads of the columns of ranges, told apart by what the eye does not see.
+_RANGE = {"issued": "5–95%", "outstanding": "5–95% "}
+
+
+def _rough(value: float) -> str:
+    """Return a figure in two digits: what a range needs."""
+    return short(float(f"{value:.2g}"))

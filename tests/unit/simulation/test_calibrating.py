@@ -1,0 +1,72 @@
+"""Calibration finds what a simulation was made with; a history that cannot teach is refused."""
+
+import importlib.util
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from userops import Event
+from userops.errors import InvalidValue, NaiveTimeError
+from userops.points import Ledger
+from userops.simulation import Plan, backtest, calibrate
+from userops.simulation.fitting import fit
+
+spec = importlib.util.spec_from_file_location("plans", Path(__file__).with_name("plans.py"))
+plans = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(plans)
+T0 = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def lives(members, months, rate, shape, lapse, seed):
+    """Draw events after the first, months to the last of them, and months observed."""
+    rng = np.random.default_rng(seed)
+    active = np.minimum(rng.geometric(lapse, members), months) if lapse else np.full(members, months)
+    counts = rng.poisson(rng.gamma(shape, rate / shape, members) * active)
+    last = np.array([active[k] * rng.random(n).max() if n else 0.0 for k, n in enumerate(counts)])
+    return counts.astype(float), last, np.full(members, float(months))
+
+
+def test_a_fit_finds_rate_dispersion_and_lapse():
+    found = fit(*lives(3_000, 18, rate=1.5, shape=2.0, lapse=0.08, seed=1))
+    assert abs(found.rate - 1.5) < 0.15
+    assert abs(found.shape - 2.0) < 0.4
+    assert abs(found.lapse - 0.08) < 0.02
+
+
+def test_a_ledger_teaches_redemption_too():
+    knobs = {
+        "population.members": 300,
+        "population.joins_per_month": 0,
+        "behaviour.redeem_per_month": 0.5,
+        "behaviour.redeem_share": 0.4,
+        "funds.sales.budget.points": 10**9,
+    }
+    plan = Plan.load(plans.PLAN).with_(**knobs, **{"behaviour.events_per_month.order.delivered": 1})
+    trace = plan.trace(members=120, seed=2)
+    ledger = Ledger.in_memory()
+    plan.program.run(trace.events, ledger)
+    fitted = calibrate(ledger, plan, as_of=trace.ends_at)
+    behaviour = fitted.spec.behaviours[""]
+    assert abs(behaviour.redeem_share.mean() - 0.4) < 0.03
+    assert behaviour.redeem.is_uncertain
+    assert 0.6 < behaviour.events["order.delivered"].mean.mean() < 1.4
+
+
+@pytest.mark.parametrize(
+    "history",
+    [[], [Event("e1", "a", "m", T0)], ["purchase"], [Event(f"e{k}", "a", f"m{k}", T0) for k in range(50)]],
+)
+def test_what_teaches_nothing_is_refused(history):
+    with pytest.raises(InvalidValue):
+        calibrate(history, Plan.load(plans.PLAN), as_of=T0 + timedelta(days=365))
+
+
+def test_a_cut_outside_the_history_is_refused():
+    events = [Event(f"e{k}", "a", f"m{k % 30}", T0 + timedelta(days=k)) for k in range(200)]
+    for cut in (T0, T0 + timedelta(days=400)):
+        with pytest.raises(InvalidValue):
+            backtest(events, cut)
+    with pytest.raises(NaiveTimeError):
+        backtest(events, datetime(2027, 3, 1))
