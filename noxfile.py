@@ -102,7 +102,7 @@ def tests(session):
     """The tests, against the built wheel."""
     env = _built(session)
     env.run(
-        "python", "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=term", "tests",
+        "python", "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", "--cov-report=term:skip-covered", "--durations=30", "tests",
         "--ignore=tests/examples", *session.posargs, env={"HYPOTHESIS_PROFILE": "ci"},
     )  # fmt: skip
 

@@ -5,45 +5,14 @@ months to the end of the month, a failed review leaves thirty days, and EP is fo
 """
 
 from datetime import datetime
+from pathlib import Path
 
-from userops import F
 from userops.core.calendar import zone
-from userops.tiers import (
-    Benefit,
-    Downgrade,
-    Entitlements,
-    Grace,
-    Grant,
-    Keep,
-    Ladder,
-    Rolling,
-    Tier,
-    ValueEvent,
-    describe,
-)
+from userops.program import Program
+from userops.tiers import Entitlements, Grant, ValueEvent, describe
 
 SHANGHAI = zone("Asia/Shanghai")
-
-LADDER = Ladder(
-    tiers=(
-        Tier("member", at_least=0),
-        Tier("gold", at_least=3_000),
-        Tier(
-            "ep",
-            at_least=12_000,
-            requires=F("kind") == "owner",
-            benefits=(
-                Benefit("airport pick-up", quota=2),
-                Benefit("home charger service", quota=1, per="year"),
-            ),
-        ),
-    ),
-    window=Rolling(months=12),
-    keep=Keep(months=12, until="month_end"),
-    downgrade=Downgrade.ONE_STEP,
-    grace=Grace(days=30),
-    timezone="Asia/Shanghai",
-)
+LADDER = Program.load(Path(__file__).parent / "owner_club_tiers.toml").ladder
 
 
 def on(year, month, day, hour=10):

@@ -6,10 +6,11 @@ The names below are loaded when first used, so that `import userops` stays cheap
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+# Type checkers take this name for true; importing it from `typing` would double what an import costs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from userops.core.conditions import Condition as Condition
     from userops.core.conditions import F as F
     from userops.core.events import Event as Event
@@ -37,6 +38,8 @@ __all__ = ["Condition", "Event", "F", "PlanError", "PlanFault", "Rejected", "Use
 
 def __getattr__(name: str) -> Any:
     """Load a public name, or a capability, when it is first used (PEP 562)."""
+    import importlib
+
     if name in _HOME:
         value = getattr(importlib.import_module(f"userops.{_HOME[name]}"), name)
         globals()[name] = value

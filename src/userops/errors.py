@@ -127,6 +127,12 @@ class AlreadyResolved(Rejected):
     hold: str
 
 
+class HoldOpen(Rejected):
+    """A member cannot be erased while a hold is open (`hold`)."""
+
+    hold: str
+
+
 class OverReversed(Rejected):
     """More than is left of the entry to undo (`entry`, `asked`, `left`)."""
 

@@ -1,13 +1,16 @@
 """One posting in memory: earn and spend on a fresh wallet, beside 10^5 closed lots, and beside 10^4 open ones.
 
 Run: `python tests/benchmarks/bench_ledger_memory.py [closed] [open]`. Prints microseconds of CPU per posting and the
-ratio to the fresh wallet: the cost must not grow with the closed history.
+ratio to the fresh wallet: the cost must grow neither with the closed history nor with the open lots. Above it, what
+making the commands costs, and a yardstick: one frozen value of fifteen fields, of which a posting makes several.
 """
 
 import gc
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+
+from attrs import make_class
 
 from userops.points import Earn, Fund, Ledger, Spend
 
@@ -62,6 +65,16 @@ def per_posting(one, commands):
     return (time.process_time() - began) / len(commands) * 1e6
 
 
+def making(make, count=1_000, rounds=20):
+    """Microseconds of CPU to make one of `count` values."""
+    times = []
+    for _ in range(rounds):
+        began = time.process_time()
+        make(count)
+        times.append((time.process_time() - began) / count * 1e6)
+    return min(times)
+
+
 def measure(one, count=2_000):
     late = T + timedelta(days=1)
     grant = [
@@ -77,6 +90,12 @@ def measure(one, count=2_000):
 def main():
     many, some = (int(value) for value in (sys.argv[1:] + ["100000", "10000"][len(sys.argv) - 1 :]))
     wallets = {"fresh": ledger(), f"{many:,} closed lots": closed(many), f"{some:,} open lots": opened(some)}
+    value = make_class("Value", [f"f{number}" for number in range(15)], frozen=True, slots=True)
+    print(
+        f"made: a frozen value {making(lambda n: [value(*range(15)) for _ in range(n)]):.1f} µs,",
+        f"an Earn {making(lambda n: earns('m', n, T, expires_at=T + timedelta(days=9))):.1f} µs,",
+        f"a Spend {making(lambda n: spends('m', n, T)):.1f} µs",
+    )
     base = None
     print(f"{'wallet':<22}{'earn µs':>9}{'spend µs':>10}{'earn ratio':>12}{'spend ratio':>13}")
     for name, one in wallets.items():

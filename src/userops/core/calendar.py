@@ -46,6 +46,9 @@ def micros(value: object, name: str = "at") -> int:
         if isinstance(value, date):
             raise NaiveTimeError(f"{name} is a bare date; give an aware datetime")
         raise InvalidValue(f"{name} must be an aware datetime, not {type(value).__name__}")
+    if type(value) is datetime and value.tzinfo is UTC:
+        since = value - _EPOCH
+        return since.days * MICROS_PER_DAY + since.seconds * 1_000_000 + since.microseconds
     offset = value.utcoffset()
     if offset is None:
         raise NaiveTimeError(f"{name} has no time zone; give an aware datetime")

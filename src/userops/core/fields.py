@@ -14,25 +14,22 @@ def checked(checks: Mapping[str, Check]) -> Callable[[type, list[Any]], list[Any
     """Return an attrs `field_transformer` that runs each field through the check of its name.
 
     A check takes the value and the field's name and returns the value to keep, or raises. A field whose
-    default is None may be None. Fields without a check are kept as given. (A converter on the field itself
-    would hide the field's type from type checkers.)
+    default is None may be None; any other default is checked once, here. Fields without a check are kept as
+    given. (A converter on the field itself would hide the field's type from type checkers.)
     """
 
     def transform(_cls: type, fields: list[Any]) -> list[Any]:
-        return [
-            f.evolve(converter=_converter(checks[f.name], optional=f.default is None))
-            if f.name in checks
-            else f
-            for f in fields
-        ]
+        return [_checked(f, checks[f.name]) if f.name in checks else f for f in fields]
 
     return transform
 
 
-def _converter(check: Check, *, optional: bool) -> Any:
-    def convert(value: Any, field: Any) -> Any:
-        if optional and value is None:
-            return None
-        return check(value, field.name)
-
-    return attrs.Converter(convert, takes_field=True)
+def _checked(field: Any, check: Check) -> Any:
+    name, default = field.name, field.default
+    if default is attrs.NOTHING:
+        return field.evolve(converter=lambda value: check(value, name))
+    if default is not None and not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        default = check(default, name)
+    return field.evolve(
+        default=default, converter=lambda value: value if value is default else check(value, name)
+    )

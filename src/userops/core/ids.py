@@ -22,7 +22,7 @@ def text(value: object, name: str, *, most: int = MAX_TEXT_BYTES) -> str:
     """
     if not isinstance(value, str):
         raise InvalidValue(f"{name} must be text, not {type(value).__name__}")
-    exact = str.__str__(value)
+    exact = value if type(value) is str else str.__str__(value)
     if "\0" in exact:
         raise InvalidValue(f"{name} contains a NUL character")
     if len(exact) > most or not exact.isascii():

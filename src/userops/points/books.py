@@ -195,7 +195,7 @@ class Books:
         wallet = self.wallet(member)
         lots = {lot.id: lot for lot in self.store.open_lots(member)}
         lots.update((lot.id, lot) for lot in self.changes.lots.values() if lot.member == member)
-        return wallet.with_lots(lots.values(), is_moved=True)
+        return wallet.with_lots(lots.values())
 
     def next_sequence(self) -> int:
         """Return the sequence that the next entry gets."""
@@ -205,17 +205,7 @@ class Books:
         """Return the sequence of the entry recorded last."""
         return self.changes.entries[-1].sequence if self.changes.entries else self.store.last_sequence()
 
-    def record(self, entry: Entry, wallets: Iterable[Wallet]) -> None:
-        """Append an entry, and move its wallets on."""
-        at = micros(entry.at)
-        for wallet in wallets:
-            self.changes.wallets[wallet.member] = Wallet(
-                wallet.member,
-                wallet.lots,
-                wallet.holds,
-                wallet.debts,
-                max(wallet.latest, at),
-                wallet.length + 1,
-            )
+    def record(self, entry: Entry) -> None:
+        """Append an entry."""
         self.changes.entries.append(entry)
         self._by_id[entry.id] = entry

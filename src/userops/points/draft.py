@@ -45,9 +45,10 @@ class Draft:
     def wallet(self, member: str | None = None) -> Wallet:
         """Return a wallet as this draft leaves it."""
         name = self.member if member is None else member
-        if name not in self.wallets:
-            self.wallets[name] = self.books.wallet(name)
-        return self.wallets[name]
+        known = self.wallets.get(name)
+        if known is None:
+            known = self.wallets[name] = self.books.wallet(name)
+        return known
 
     def lot(self, lot: str) -> LotState:
         """Return a lot as this draft leaves it."""
@@ -107,10 +108,10 @@ class Draft:
     def take(self, lot: LotState, points: int) -> None:
         """Take points out of a lot; those already recorded as expired come back from there."""
         state = self.lots.get(lot.id) or self.books.lot(lot.id) or lot
-        from_wallet = max(self.loose(state, points), points - state.written)
-        self.leg(wallet_account(state.member), -from_wallet, lot.id)
-        self.leg(EXPIRED, -(points - from_wallet), lot.id)
-        self.keep(state.with_left(state.left - points, state.written - (points - from_wallet)))
+        from_expired = min(points - self.loose(state, points), state.written)
+        self.leg(wallet_account(state.member), from_expired - points, lot.id)
+        self.leg(EXPIRED, -from_expired, lot.id)
+        self.keep(state.with_left(state.left - points, state.written - from_expired))
 
     def loose(self, lot: LotState, points: int) -> int:
         """Return how many of `points` the wallet account holds beyond what other holds reserve of the lot."""
@@ -172,18 +173,21 @@ class Draft:
 
     def commit(self) -> Receipt:
         """Record the entry and the state it leads to in the books."""
-        books, command = self.books, self.command
-        self.wallet()
-        for member in {lot.member for lot in self.lots.values()}:
-            mine = [lot for lot in self.lots.values() if lot.member == member]
-            self.wallets[member] = self.wallet(member).with_lots(
-                mine, is_moved=isinstance(self.command, Extend)
-            )
+        books, command, changes = self.books, self.command, self.books.changes
+        changed: dict[str, list[LotState]] = {self.member: []}
+        for lot in self.lots.values():
+            changed.setdefault(lot.member, []).append(lot)
+        for member in changed:
+            self.wallet(member)
+        is_moved = isinstance(command, Extend)
+        for member, wallet in self.wallets.items():
+            changes.wallets[member] = wallet.after(self.at, changed.get(member, ()), is_moved=is_moved)
+        others = [member for member in self.wallets if member != self.member]
         entry = Entry(
             id=command.id,
             sequence=books.next_sequence(),
             kind=type(command).__name__.lower(),
-            members=(self.member, *sorted(set(self.wallets) - {self.member})),
+            members=(self.member, *sorted(others)),
             at=command.at,
             currency=self.currency,
             command=command,
@@ -195,14 +199,13 @@ class Draft:
             indebted=self.indebted,
             debts=tuple(self.debts),
         )
-        changes = books.changes
         changes.lots.update(self.lots)
         changes.holds.update(self.holds)
         if self.undone is not None:
             changes.undone[self.undone[0]] = books.undone(self.undone[0]) + self.undone[1]
         for period, points in self.issued.items():
             changes.issued[period] = changes.issued.get(period, 0) + points
-        books.record(entry, self.wallets.values())
+        books.record(entry)
         return Receipt(entry.id, entry.sequence, entry.allocations, entry.expired)
 
 

@@ -72,8 +72,7 @@ def post_extend(books: Books, command: Extend) -> Receipt:
     """Move the expiry of living lots later; an entry without a list of them, however many they are."""
     draft = Draft(books, command, command.member, command.currency)
     for lot in extended_lots(books.wallet_lots(command.member, draft.at), command):
-        back = lot.written
-        draft.leg(EXPIRED, -back, lot.id)
-        draft.leg(wallet_account(command.member), back, lot.id)
-        draft.keep(evolve(lot, written=0))
+        draft.leg(EXPIRED, -lot.written, lot.id)
+        draft.leg(wallet_account(command.member), lot.written, lot.id)
+        draft.keep(lot.with_left(lot.left, 0))
     return draft.commit()

@@ -90,6 +90,8 @@ def post_earn(books: Books, command: Earn) -> Receipt:
 
 def _repay(draft: Draft, lot: LotState) -> None:
     wallet = draft.wallet()
+    if not wallet.debts:
+        return
     kept: list[DebtState] = []
     left = lot.original
     for debt in wallet.debts:

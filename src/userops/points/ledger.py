@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, partial
 from os import PathLike
@@ -14,7 +14,7 @@ from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.core.ids import identifier, text
 from userops.errors import (
-    AlreadyResolved,
+    HoldOpen,
     InvalidValue,
     LedgerClosed,
     MissingExtraError,
@@ -145,7 +145,9 @@ class Ledger:
 
     def post(self, command: Command) -> Receipt:
         """Post one command: a `Receipt`, or a `Rejected` that leaves the ledger as it was."""
-        return self._transact(members_of(command), lambda posting: posting.post(command), [command])
+        return self._open().transact(  # type: ignore[no-any-return]
+            members_of(command), lambda books: post(books, command, self._generations), [command]
+        )
 
     def post_all(self, commands: Iterable[Command], *, atomic: bool = True) -> list[Receipt | Rejected]:
         """Post commands in order, later ones seeing earlier ones; one outcome per command.
@@ -160,9 +162,13 @@ class Ledger:
             raise InvalidValue(f"atomic must be True or False, not {type(atomic).__name__}")
         if not atomic:
             return [outcome(self.post, command) for command in commands]
-        members = sorted({member for command in commands for member in members_of(command)})
+        members = {member for command in commands for member in members_of(command)}
         try:
-            return self._transact(members, lambda posting: post_together(posting, commands), commands)
+            return self._open().transact(  # type: ignore[no-any-return]
+                members,
+                lambda books: post_together(Posting(books, self._generations), commands),
+                commands,
+            )
         except RefusedBatch as refused:
             return refused.outcomes
 
@@ -171,21 +177,14 @@ class Ledger:
 
         `work` may be run again when the store asks for it, so it must only read and post.
         """
-        return self._transact(members, work, ())
-
-    def _transact(
-        self, members: Iterable[str], work: Callable[[Posting], T], commands: Sequence[Command]
-    ) -> T:
         return self._open().transact(  # type: ignore[no-any-return]
-            sorted(listed_members(members)),
-            lambda books: work(Posting(books, partial(self._generations, books.store))),
-            commands,
+            listed_members(members), lambda books: work(Posting(books, self._generations)), ()
         )
 
     def quote(self, command: Command) -> Receipt:
         """Return what posting a command would give; nothing is posted."""
         with self._open().reading() as store:
-            return post(Books(store), command, partial(self._generations, store))
+            return post(Books(store), command, self._generations)
 
     # -- Reading ------------------------------------------------------------------------------------------
 
@@ -346,7 +345,7 @@ class Ledger:
             holds = [hold.id for hold in wallet.holds if hold.is_live(wallet.latest)]
             if holds:
                 message = f"a hold is open: {holds[0]!r}; capture or release it first"
-                raise AlreadyResolved(message, hold=holds[0])
+                raise HoldOpen(message, hold=holds[0])
             return self._name(store, member)
 
         return self._open().rename(member, erased_name)  # type: ignore[no-any-return]

@@ -23,7 +23,7 @@ from userops.core.commands import (
     WriteOff,
 )
 from userops.errors import IdConflict, InvalidCommand
-from userops.points.books import Books
+from userops.points.books import Books, Store
 from userops.points.chain import ERASED
 from userops.points.draft import Draft
 from userops.points.expiring import post_expire, post_extend
@@ -53,8 +53,12 @@ _HANDLERS: dict[type[Command], Callable[[Books, Any], Receipt]] = {
 }
 
 
-def post(books: Books, command: object, generations: Callable[[str], list[str]]) -> Receipt:
-    """Post one command into the books; `generations` gives the erased names that a member had.
+#: Gives the names under which a member's erased wallets stand in a store.
+Generations = Callable[[Store, str], list[str]]
+
+
+def post(books: Books, command: object, generations: Generations) -> Receipt:
+    """Post one command into the books.
 
     Order of precedence: malformed, id conflict, unknown names, not spendable, resolved or over-reversed,
     budget, balance.
@@ -75,7 +79,7 @@ def post(books: Books, command: object, generations: Callable[[str], list[str]])
     return handler(books, command)
 
 
-def _replay(books: Books, command: Command, generations: Callable[[str], list[str]]) -> Receipt | None:
+def _replay(books: Books, command: Command, generations: Generations) -> Receipt | None:
     """Return the original receipt of a command posted before, or refuse different content under its id."""
     sweep = books.sweep(command.id)
     entry = None if sweep is not None else books.entry(command.id)
@@ -86,7 +90,7 @@ def _replay(books: Books, command: Command, generations: Callable[[str], list[st
         _conflict(command, "kind", type(before).__name__, type(command).__name__)
     for attribute in attrs.fields(type(command)):
         was, given = getattr(before, attribute.name), getattr(command, attribute.name)
-        if was != given and not (isinstance(given, str) and was in generations(given)):
+        if was != given and not (isinstance(given, str) and was in generations(books.store, given)):
             _conflict(command, attribute.name, was, given)
     if sweep is not None:
         return attrs.evolve(sweep[1], replayed=True)

@@ -16,7 +16,7 @@ from userops.points import reports
 from userops.points.books import Books, Store
 from userops.points.history import History
 from userops.points.issuing import check_currency
-from userops.points.posting import post
+from userops.points.posting import Generations, post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
 
@@ -55,7 +55,7 @@ class Posting:
     """What `work` may do inside `Ledger.transact`: post, and read what is there and what it posted."""
 
     _books: Books
-    _generations: Callable[[str], list[str]]
+    _generations: Generations
 
     def post(self, command: Command) -> Receipt:
         """Post a command; a `Rejected` leaves the transaction as it was, and usable."""
@@ -206,7 +206,9 @@ def outcome(post_one: Callable[[Command], Receipt], command: Command) -> Receipt
         return rejection
 
 
-def members_of(command: object) -> tuple[str, ...]:
-    """Return the members that a command names."""
+def members_of(command: object) -> list[str]:
+    """Return the members that a command names; what is no command names none, and is refused in its turn."""
+    if not isinstance(command, Command):
+        return []
     named = (getattr(command, "member", None), getattr(command, "to", None))
-    return tuple(member for member in named if isinstance(member, str))
+    return [member for member in named if member is not None]

@@ -1,12 +1,14 @@
 """One member's points as running state: open lots in the order they are spent, holds, debts.
 
-Wallets are values: posting makes a new one. Nothing here looks at closed lots, so a long history costs nothing.
+Wallets are values: posting makes a new one. Nothing here looks at closed lots, so a long history costs nothing;
+open lots stand in blocks, so many of them cost little.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 from attrs import field, frozen
 
@@ -14,8 +16,8 @@ from userops.points.values import Allocations, LotState
 
 #: Later than every instant: the sort key of lots that never expire.
 NEVER = 2**63
-#: More changed lots than this are sorted in at once.
-_FEW = 8
+#: The most lots of a block.
+_BLOCK = 128
 
 
 @frozen
@@ -55,19 +57,80 @@ def spending_order(lot: LotState) -> tuple[int, int, tuple[int, int]]:
     return (NEVER if lot.expires_at is None else lot.expires_at, lot.available_at, lot.place)
 
 
-def _placed(lots: tuple[LotState, ...], lot: LotState) -> tuple[LotState, ...]:
-    """Return open lots with one lot in its place, or gone when nothing of it is open."""
-    place = bisect_left(lots, spending_order(lot), key=spending_order)
-    after = place + 1 if place < len(lots) and lots[place].id == lot.id else place
-    if lot.left > lot.written:
-        return (*lots[:place], lot, *lots[after:])
-    return lots[:place] + lots[after:] if after > place else lots
+def _first_order(block: tuple[LotState, ...]) -> tuple[int, int, tuple[int, int]]:
+    return spending_order(block[0])
 
 
-def _sorted(lots: tuple[LotState, ...], changed: Iterable[LotState]) -> tuple[LotState, ...]:
-    """Return open lots with many changed, wherever they stood before."""
-    by_id = {lot.id: lot for lot in (*lots, *changed)}
-    return tuple(sorted((lot for lot in by_id.values() if lot.left > lot.written), key=spending_order))
+def _end(lot: LotState) -> int:
+    return NEVER if lot.expires_at is None else lot.expires_at
+
+
+def _last_end(block: tuple[LotState, ...]) -> int:
+    return _end(block[-1])
+
+
+def _place(block: tuple[LotState, ...], order: tuple[int, int, tuple[int, int]]) -> int:
+    """Return where a lot stands, or would; most are added at the end and taken from the front."""
+    if not block or order <= spending_order(block[0]):
+        return 0
+    if order > spending_order(block[-1]):
+        return len(block)
+    return bisect_left(block, order, key=spending_order)
+
+
+def _halved(block: tuple[LotState, ...]) -> tuple[tuple[LotState, ...], ...]:
+    """Return a block as no block when it is empty, as two when it has grown too long."""
+    if len(block) <= _BLOCK:
+        return (block,) if block else ()
+    return (block[: len(block) // 2], block[len(block) // 2 :])
+
+
+@frozen
+class OpenLots:
+    """Open lots of one currency in spending order, in blocks: a change copies one block, not all lots."""
+
+    blocks: tuple[tuple[LotState, ...], ...] = ()
+
+    @classmethod
+    def of(cls, lots: Iterable[LotState]) -> OpenLots:
+        """Put lots in order, those left out of which nothing is open."""
+        ordered = sorted((lot for lot in lots if lot.left > lot.written), key=spending_order)
+        return cls(tuple(tuple(ordered[at : at + _BLOCK]) for at in range(0, len(ordered), _BLOCK)))
+
+    def __iter__(self) -> Iterator[LotState]:
+        return chain.from_iterable(self.blocks)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
+    def alive(self, at: int) -> Iterator[LotState]:
+        """Yield those that have not expired at an instant."""
+        first = bisect_right(self.blocks, at, key=_last_end)
+        for block in islice(self.blocks, first, None):
+            expired = 0 if block[0].is_alive(at) else bisect_right(block, at, key=_end)
+            yield from islice(block, expired, None)
+
+    def with_lot(self, lot: LotState) -> OpenLots:
+        """Return them with one lot in its place, or gone when nothing of it is open."""
+        blocks, order = self.blocks, spending_order(lot)
+        at = max(0, bisect_right(blocks, order, key=_first_order) - 1)
+        block = blocks[at] if blocks else ()
+        place = _place(block, order)
+        after = place + 1 if place < len(block) and block[place].id == lot.id else place
+        block = block[:place] + ((lot,) if lot.left > lot.written else ()) + block[after:]
+        return OpenLots(blocks[:at] + _halved(block) + blocks[at + 1 :])
+
+    def with_lots(self, changed: Sequence[LotState], *, is_moved: bool) -> OpenLots:
+        """Return them with lots changed, added or gone; `is_moved` when one need not stand where it did."""
+        if is_moved or len(changed) > 8 * len(self.blocks):  # So many are placed sooner by sorting all again.
+            return OpenLots.of({lot.id: lot for lot in chain(self, changed)}.values())
+        lots = self
+        for lot in changed:
+            lots = lots.with_lot(lot)
+        return lots
+
+
+_NO_LOTS = OpenLots()
 
 
 @frozen
@@ -75,8 +138,8 @@ class Wallet:
     """The running state of one member."""
 
     member: str
-    #: Open lots by currency, in spending order.
-    lots: Mapping[str, tuple[LotState, ...]] = field(factory=dict)
+    #: Open lots by currency.
+    lots: Mapping[str, OpenLots] = field(factory=dict)
     #: Holds that are neither captured nor released; some may have lapsed.
     holds: tuple[HoldState, ...] = ()
     debts: tuple[DebtState, ...] = ()
@@ -96,10 +159,8 @@ class Wallet:
 
     def alive(self, currency: str, at: int) -> Iterator[LotState]:
         """Yield the open lots that have not expired at an instant, in spending order."""
-        lots = self.lots.get(currency, ())
-        start = bisect_left(lots, at + 1, key=lambda lot: NEVER if lot.expires_at is None else lot.expires_at)
-        for place in range(start, len(lots)):
-            yield lots[place]
+        lots = self.lots.get(currency)
+        return iter(()) if lots is None else lots.alive(at)
 
     def free(self, currency: str, at: int) -> Iterator[tuple[LotState, int]]:
         """Yield living lots with what no hold reserves, pending ones included."""
@@ -109,24 +170,24 @@ class Wallet:
             if points > 0:
                 yield lot, points
 
-    def with_lots(self, changed: Iterable[LotState], *, is_moved: bool = False) -> Wallet:
-        """Return the wallet with lots changed, added, or gone when nothing of them is open.
+    def after(self, at: int, changed: Iterable[LotState], *, is_moved: bool = False) -> Wallet:
+        """Return the wallet after one more entry, which took effect at an instant and changed lots."""
+        lots = self._lots_with(changed, is_moved=is_moved)
+        return Wallet(self.member, lots, self.holds, self.debts, max(self.latest, at), self.length + 1)
 
-        `is_moved` says that expiries may have changed, so that a lot need not stand where it did.
-        """
+    def with_lots(self, changed: Iterable[LotState]) -> Wallet:
+        """Return the wallet with lots changed, added, or gone when nothing of them is open."""
+        lots = self._lots_with(changed, is_moved=True)
+        return Wallet(self.member, lots, self.holds, self.debts, self.latest, self.length)
+
+    def _lots_with(self, changed: Iterable[LotState], *, is_moved: bool) -> dict[str, OpenLots]:
         by_currency: dict[str, list[LotState]] = {}
         for lot in changed:
             by_currency.setdefault(lot.currency, []).append(lot)
-        lots = dict(self.lots)
+        lots = {**self.lots}
         for currency, some in by_currency.items():
-            known = lots.get(currency, ())
-            if is_moved or len(some) > _FEW:
-                known = _sorted(known, some)
-            else:
-                for lot in some:
-                    known = _placed(known, lot)
-            lots[currency] = known
-        return Wallet(self.member, lots, self.holds, self.debts, self.latest, self.length)
+            lots[currency] = lots.get(currency, _NO_LOTS).with_lots(some, is_moved=is_moved)
+        return lots
 
     def debt(self, currency: str) -> int:
         """Return the points owed in a currency."""

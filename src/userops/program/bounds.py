@@ -82,12 +82,11 @@ def _of_versions(rules: list[EarnRule], *, members: int, events: int, years: int
         if grant is not None:
             bounds.append(events * grant)
         # Caps of one name and period count the grants of all versions together.
-        bounds += [
-            most
+        found = (
+            _of_limit(limit, grant, events, _owners(limit, rules, members=members, years=years))
             for limit in _common_limits(rules)
-            if (most := _of_limit(limit, grant, members, _most_periods(limit.cap.per, rules, years)))
-            is not None
-        ]
+        )
+        bounds += [most for most in found if most is not None]
     return min(bounds) if bounds else None
 
 
@@ -96,17 +95,32 @@ def _of_rule(rule: EarnRule, *, members: int, events: int, years: int) -> int | 
     bounds = [] if grant is None else [events * grant]
     for limit in rule.limits:
         if not limit.is_conditional and limit.cap.per != "reference":
-            most = _of_limit(limit, grant, members, _most_periods(limit.cap.per, [rule], years))
+            most = _of_limit(limit, grant, events, _owners(limit, [rule], members=members, years=years))
             if most is not None:
                 bounds.append(most)
     return min(bounds) if bounds else None
 
 
-def _of_limit(limit: Limit, grant: int | None, members: int, periods: int) -> int | None:
-    count = (members if limit.cap.scope == "member" else 1) * periods
-    if limit.cap.points is not None:
-        return count * limit.cap.points
-    return None if grant is None else count * (limit.cap.times or 0) * grant
+def _of_limit(limit: Limit, grant: int | None, events: int, owners: int) -> int | None:
+    """Return the most that a cap leaves of so many events, for so many owners' periods.
+
+    Whole grants fill a period first; what is left of its points is one smaller grant.
+    """
+    if grant is None:
+        return None if limit.cap.points is None else owners * limit.cap.points
+    if limit.cap.points is None:
+        return min(events, owners * (limit.cap.times or 0)) * grant
+    if not grant:
+        return 0
+    per_owner, rest = divmod(limit.cap.points, grant)
+    whole = min(events, owners * per_owner)
+    return whole * grant + min(events - whole, owners) * rest
+
+
+def _owners(limit: Limit, rules: list[EarnRule], *, members: int, years: int) -> int:
+    """Return how many times over a cap counts: for each member, or once, in each of the most periods."""
+    periods = _most_periods(limit.cap.per, rules, years)
+    return periods * (members if limit.cap.scope == "member" else 1)
 
 
 def _common_limits(rules: list[EarnRule]) -> list[Limit]:

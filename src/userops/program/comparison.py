@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import enum
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import attrs
 from attrs import field, frozen
 
 from userops.core.conditions import Condition
+from userops.core.expiry import MAX_SPAN, Expiry
 from userops.core.tables import Table
 from userops.points import Ledger
 from userops.program.rulebook import Rulebook
-from userops.program.rules import EarnRule, Fixed, Grant, Proportional, Streak
+from userops.program.rules import EarnRule, Fixed, Grant, Limit, Proportional, Streak
 from userops.program.rules import Table as PointsTable
 
 _FIELD_WORDS = {
@@ -32,12 +36,22 @@ _FIELD_WORDS = {
 def diff(before: Rulebook, after: Rulebook) -> tuple[str, ...]:
     """Return the differences as sentences, in reading order; none when the rules are the same."""
     lines: list[str] = []
-    for name in ("name", "timezone", "value_currency", "ladder", "binding", "scheme"):
+    for name in ("name", "timezone", "value_currency"):
         was, is_ = getattr(before, name), getattr(after, name)
         if was != is_:
-            shown = "" if name in ("ladder", "binding", "scheme") else f": {is_}, was {was}"
-            lines.append(f"The program's {name.replace('_', ' ')} changes{shown}.")
+            lines.append(f"The program's {name.replace('_', ' ')} changes: {is_}, was {was}.")
+    for name in ("ladder", "binding", "scheme"):
+        lines += _one(f"The program's {name}", getattr(before, name), getattr(after, name))
+    if before.ladder is not None and after.ladder is not None:
+        tiers = ({tier.name: tier for tier in ladder.tiers} for ladder in (before.ladder, after.ladder))
+        lines += _by_name("Tier", *tiers)
     lines += _by_name("Currency", before.currencies, after.currencies)
+    moneys = [_moneys(program) for program in (before, after)]
+    lines += [
+        f"Currency {name!r} has money {moneys[1][name] or 'nothing'}, was {moneys[0][name] or 'nothing'}."
+        for name in moneys[0]
+        if name in moneys[1] and moneys[0][name] != moneys[1][name]
+    ]
     lines += _by_name("Fund", before.funds, after.funds)
     lines += _by_name("Rule", _rules(before.earn), _rules(after.earn))
     for kind, one, other in (
@@ -51,6 +65,19 @@ def diff(before: Rulebook, after: Rulebook) -> tuple[str, ...]:
     now = {name: choice.value for name, choice in after.groups.items()}
     lines += _by_name("Group", groups, now)
     return tuple(lines)
+
+
+def _moneys(program: Rulebook) -> dict[str, str]:
+    """Return what money each currency is told in, as its file says."""
+    tables = program.table.get("currencies", {})
+    return {name: tables.get(name, {}).get("money", "") for name in program.currencies}
+
+
+def _one(what: str, was: Any, is_: Any) -> list[str]:
+    """Return how something that a program has once, or not at all, changes; tiers are told by name."""
+    if was is None or is_ is None:
+        return [] if was is is_ else [f"{what} is {'gone' if is_ is None else 'new'}."]
+    return [f"{what} {change}." for change in _changes(was, is_, but=("tiers",))]
 
 
 def _rules(rules: Iterable[EarnRule]) -> dict[str, EarnRule]:
@@ -78,13 +105,13 @@ def _what(value: Any) -> str:
     return ""
 
 
-def _changes(was: Any, is_: Any) -> list[str]:
+def _changes(was: Any, is_: Any, but: Collection[str] = ()) -> list[str]:
     if not attrs.has(type(was)) or type(was) is not type(is_):
         return [f"is now {_words(is_)}, was {_words(was)}"]
     found = []
     for attribute in attrs.fields(type(was)):
         old, new = getattr(was, attribute.name), getattr(is_, attribute.name)
-        if old != new:
+        if old != new and attribute.name not in but:
             words = _FIELD_WORDS.get(attribute.name, f"has {attribute.name.replace('_', ' ')}")
             found.append(f"{words} {_words(new)}, was {_words(old)}")
     return found
@@ -95,6 +122,14 @@ def _words(value: Any) -> str:
         return words_of(value)
     if isinstance(value, Condition):
         return value.describe()
+    if isinstance(value, Limit) and value.is_conditional:
+        return f"{value.describe()} while {value.when.describe()}"
+    if isinstance(value, enum.Enum):
+        return str(value.value).replace("_", " ")
+    if isinstance(value, Fraction):
+        return _decimal(value)
+    if isinstance(value, Expiry):
+        return _life(value)
     if isinstance(value, tuple):
         return "; ".join(_words(part) for part in value) or "nothing"
     if isinstance(value, Mapping):
@@ -108,6 +143,24 @@ def _words(value: Any) -> str:
         parts = ((a.name, getattr(value, a.name)) for a in attrs.fields(type(value)))
         return ", ".join(f"{name} {_words(part)}" for name, part in parts if part is not None)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _decimal(value: Fraction) -> str:
+    """Return a rate as a file writes it; one that no decimal is stays a fraction."""
+    for digits in range(13):
+        if (value * 10**digits).denominator == 1:
+            return f"{Decimal(int(value * 10**digits)).scaleb(-digits):,f}"
+    return str(value)
+
+
+def _life(expiry: Expiry) -> str:
+    if expiry.calendar is not None:
+        return f"the next {expiry.calendar}"
+    name = next(name for name in MAX_SPAN if getattr(expiry, name) is not None)
+    length = getattr(expiry, name)
+    unit = name.removeprefix("inactive_").removesuffix("s") + ("" if length == 1 else "s")
+    ending = f", to the end of the {expiry.round_to}" if expiry.round_to else ""
+    return f"{length} {unit}{' without a payment' if expiry.inactive_months else ''}{ending}"
 
 
 def words_of(grant: Grant) -> str:
@@ -190,7 +243,13 @@ def what_if(
     currency: str,
 ) -> WhatIf:
     """Compare two ledgers that the same events were run into."""
-    totals = [_given(ledger, currency) for ledger in (before, after)]
+    # A currency that only one of the programs has: the other gives none of it.
+    totals: list[tuple[dict[str, int], dict[str, int]]] = [
+        _given(ledger, currency)
+        if currency in ledger.currencies or currency not in other.currencies
+        else ({}, {})
+        for ledger, other in ((before, after), (after, before))
+    ]
     names = sorted({member for by_member, _ in totals for member in by_member} | set(members))
     changes = tuple(Change(name, totals[0][0].get(name, 0), totals[1][0].get(name, 0)) for name in names)
     funds = sorted({fund for _, by_fund in totals for fund in by_fund})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,8 +11,11 @@ from attrs import define, evolve
 
 from userops.core.calendar import local_day, shift
 from userops.core.commands import Command, Earn, Extend, Note, Spend
+from userops.core.comparing import plain
+from userops.core.conditions import Condition
 from userops.core.events import Event
 from userops.core.ids import derived_id
+from userops.core.logic import All
 from userops.errors import IncomparableError, InvalidValue
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.rulebook import Rulebook
@@ -123,9 +126,10 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     try:
         if not rule.is_in_force(local_day(event.at, deciding.program.tz)):
             return Outcome(rule=rule.name, status=Status.NOT, why="it is not in force on that day")
+        findings = rule.when.explain(record)
         if not rule.when.holds(record):
-            findings = rule.when.explain(record)
-            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=_first_failure(findings))
+            why = _first_failure(rule.when, record)
+            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=why)
         exact = _exact_points(deciding, rule)
         if exact is None:
             return Outcome(rule=rule.name, status=Status.NOT, why=_missing_field(rule))
@@ -139,19 +143,24 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     if given:
         deciding.tally.add(rule.limits, event.at, deciding.reference, given)
     status = Status.CAPPED if cap else Status.FIRED
-    return Outcome(rule=rule.name, status=status, asked=asked, given=given, cap=cap, commands=commands)
+    return Outcome(
+        rule=rule.name, status=status, asked=asked, given=given, cap=cap, findings=findings, commands=commands
+    )
 
 
-def _first_failure(findings: Sequence[Any]) -> str:
-    for finding in findings:
-        if finding.held is not True:
-            shown = "missing" if finding.held is None else _shown(finding.value)
-            return f"it asks that {finding.atom}, and {finding.field} is {shown}"
-    return "its condition does not hold"
+def _first_failure(condition: Condition, record: Mapping[str, Any]) -> str:
+    """Say the first part of a condition that is not known to hold, and what its fields are."""
+    parts = condition.parts if isinstance(condition, All) else (condition,)
+    failed = next(part for part in parts if not part.holds(record))
+    values = {finding.field: finding.value for finding in failed.explain(record)}
+    shown = ", ".join(f"{name} is {_shown(value)}" for name, value in values.items())
+    return f"it asks that {failed.describe()}, and {shown}"
 
 
 def _shown(value: object) -> str:
     """Return a value as people write it: a sum of decimals is a decimal."""
+    if plain(value) is None:
+        return "missing"
     return f"{float(value):g}" if isinstance(value, Fraction) else repr(value)
 
 
@@ -232,9 +241,10 @@ def _decide_redeemed(deciding: Deciding) -> Outcome:
 def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
     record = deciding.record
     try:
+        findings = rule.when.explain(record)
         if not rule.when.holds(record):
-            findings = rule.when.explain(record)
-            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=_first_failure(findings))
+            why = _first_failure(rule.when, record)
+            return Outcome(rule=rule.name, status=Status.NOT, findings=findings, why=why)
         exact = (
             Fraction(rule.points.points) if isinstance(rule.points, Fixed) else rule.points.of_record(record)
         )
@@ -259,7 +269,9 @@ def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
         )
     except (InvalidValue, IncomparableError) as fault:
         return Outcome(rule=rule.name, status=Status.REFUSED, why=str(fault), error=fault)
-    return Outcome(rule=rule.name, status=Status.FIRED, asked=asked, given=asked, commands=(spend,))
+    return Outcome(
+        rule=rule.name, status=Status.FIRED, asked=asked, given=asked, findings=findings, commands=(spend,)
+    )
 
 
 def _most_of_bill(record: dict[str, Any], share: Fraction) -> int:

@@ -87,7 +87,11 @@ class Program(Rulebook):
         at: datetime,
         members: Members = None,
     ) -> State:
-        """Return a member's past as the rules see it, from the ledger's entries."""
+        """Return all of a member's past as the rules see it, from the ledger's entries.
+
+        Counts of the whole program are those of the periods of `at`; a cap of the whole program per reference
+        is known to `handle` alone.
+        """
         return running.state_of(self, ledger, member, at, _members(members))
 
     def register(self, ledger: Ledger) -> None:
@@ -157,7 +161,7 @@ class Program(Rulebook):
 
     def diff(self, other: Program) -> tuple[str, ...]:
         """Return what changes from this program to `other`, a sentence each; none when nothing does."""
-        return comparison.diff(self, other)
+        return comparison.diff(self, _program(other))
 
     def what_if(
         self,
@@ -172,7 +176,7 @@ class Program(Rulebook):
 
         `conditions` name groups of members by their records (`members`), and are totalled too.
         """
-        listed = list(_events(events))
+        listed, other = list(_events(events)), _program(other)
         before, after = Ledger.in_memory(), Ledger.in_memory()
         self.run(listed, before, members)
         other.run(listed, after, members)
@@ -204,6 +208,12 @@ class Program(Rulebook):
         of making earlier orders whole takes `orders_per_day`.
         """
         return offers.parity(self.benefits, profile, start, end, orders_per_day)
+
+
+def _program(other: Program) -> Program:
+    if not isinstance(other, Program):
+        raise InvalidValue(f"a Program was expected, not {type(other).__name__}")
+    return other
 
 
 def _event(event: Event) -> Event:

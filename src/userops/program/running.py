@@ -102,9 +102,7 @@ def _answered(program: Rulebook, event: Event, posting: Posting) -> Decision | N
     for entry in entries:
         if entry.kind != "note":
             by_rule.setdefault(split_id(entry.id)[2], []).append(entry)
-    outcomes = tuple(
-        _outcome_of(rule, [entry.command for entry in found], posting) for rule, found in by_rule.items()
-    )
+    outcomes = tuple(_outcome_of(rule, found) for rule, found in by_rule.items())
     notes = tuple(entry.command for entry in entries if entry.kind == "note")
     return Decision(event=event, outcomes=outcomes, notes=notes, replayed=True)
 
@@ -141,14 +139,19 @@ def _difference(event: Event, entry: Entry) -> IdConflict | None:
     return None
 
 
-def _outcome_of(rule: str, commands: list[Command], posting: Posting) -> Outcome:
-    receipts = tuple(posting.post(command) for command in commands)
+def _outcome_of(rule: str, entries: list[Entry]) -> Outcome:
+    """Return what a rule did then, from its entries: nothing is posted, a member may be erased by now."""
+    commands = tuple(entry.command for entry in entries)
+    receipts = tuple(
+        Receipt(entry.id, entry.sequence, entry.allocations, entry.expired, replayed=True)
+        for entry in entries
+    )
     return Outcome(
         rule=rule,
         status=Status.FIRED,
         asked=sum(getattr(command, "points", 0) or 0 for command in commands),
         given=_points_of(commands, receipts),
-        commands=tuple(commands),
+        commands=commands,
         receipts=receipts,
     )
 

@@ -5,8 +5,6 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from userops import Event
 from userops.points import Ledger
 from userops.program import Program, Status
@@ -60,10 +58,17 @@ def events():
     return found
 
 
-@pytest.mark.parametrize("store", ["memory", "sqlite"])
-def test_threads_never_share_what_a_cap_or_a_budget_leaves(store, tmp_path):
+def test_threads_never_share_what_a_cap_or_a_budget_leaves(new_url):
+    hammer(Ledger.open(new_url()))
+
+
+def test_threads_never_share_in_memory():
+    hammer(Ledger.in_memory())
+
+
+def hammer(opened):
     program, listed, faults = Program.load(TEXT), events(), []
-    with Ledger.in_memory() if store == "memory" else Ledger.open(tmp_path / "points.db") as ledger:
+    with opened as ledger:
         program.register(ledger)
 
         def work(mine):

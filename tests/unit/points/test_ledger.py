@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from userops.errors import (
-    AlreadyResolved,
     BudgetExceeded,
+    HoldOpen,
     IdConflict,
     InsufficientPoints,
     InvalidCommand,
@@ -249,7 +249,7 @@ def test_nobody_is_erased_while_a_hold_is_open(books, day):
     books.earn(10)
     books.hold(4, id="h1")
     head = books.ledger.head
-    with pytest.raises(AlreadyResolved) as caught:
+    with pytest.raises(HoldOpen) as caught:
         books.ledger.erase("u1")
     assert (caught.value.hold, books.ledger.head) == ("h1", head)
     books.post(Capture(id="c1", hold="h1", sink="shop", at=day(1)))

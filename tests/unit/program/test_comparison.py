@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from tests.golden.test_program_text import TEXT as DESIGN
 
 from userops import Event, F
 from userops.core.calendar import zone
@@ -188,3 +189,115 @@ def test_benefit_cost_against_a_plain_simulation():
 def test_bad_costs_are_refused(bad):
     with pytest.raises(InvalidValue):
         benefit_cost(**{"uses": 8, "cost": 450, "members": 10, **bad})
+
+
+#: (was, is, what is said of it), over the program text of the design.
+CHANGES = [
+    ('name = "owner-club"', 'name = "b"', "The program's name changes: b, was owner-club."),
+    ('money = "CNY"', 'money = "EUR"', "Currency 'points' has money EUR, was CNY."),
+    ("spendable = false", "spendable = false\n[currencies.miles]", "Currency 'miles' is new."),
+    ('unit_cost = "0.10"', 'unit_cost = "0.12"', "Fund 'sales' has unit cost 0.12, was 0.1."),
+    (
+        'points = 400_000_000, per = "year"',
+        'points = 3, per = "month"',
+        "Fund 'sales' has budget points 3, per month, was points 400,000,000, per year.",
+    ),
+    (
+        "expires = { months = 24, round_to",
+        "expires = { days = 1, round_to",
+        "Rule 'delivery' expires after 1 day, to the end of the month, was 24 months, to the end of the month.",
+    ),
+    ("activates = { days = 14 }", "", "Rule 'delivery' activates after days 0, was 14."),
+    (
+        'times = 1, per = "reference"',
+        'times = 2, scope = "program"',
+        "Rule 'delivery' is capped at 2 times per lifetime for the whole program, was 1 time per reference.",
+    ),
+    ("from = 2027-01-01 ", "", "Rule 'delivery' begins nothing, was 2027-01-01."),
+    ('clawback = "debt"', 'clawback = "any"', "Rule 'delivery' has clawback any, was debt."),
+    (
+        "invited = true",
+        "vip = true",
+        "Rule 'invited-delivery' applies when vip is True, was invited is True.",
+    ),
+    (
+        'gold = "1.5", ep = "2"',
+        'gold = "1.25"',
+        "Rule 'shop' has multiply by tier gold 1.25, was gold 1.5, ep 2.",
+    ),
+    (
+        'when = { kind = "fan" }',
+        'when = { kind = "lead" }',
+        (
+            "Rule 'check-in' is capped at 1 time per day; 100 points per lifetime (caps.basics) while kind is lead, "
+            "was 1 time per day; 100 points per lifetime (caps.basics) while kind is fan."
+        ),
+    ),
+    ("within = { months = 12 }", "", "Counter 'claims_12_months' has months 0, was 12."),
+    ('sink = "shop"', 'sink = "store"', "Redemption 'gift' has sink store, was shop."),
+    ('"0.5"', '"0.25"', "Sink 'repair_labour' has share at most 0.25, was 0.5."),
+    ("at_least = 3_000", "at_least = 4_000", "Tier 'gold' has at least 4,000, was 3,000."),
+    ("grace = { days = 30 }", "grace = { days = 9 }", "The program's ladder has grace days 9, was days 30."),
+    ("locked_days = 180", "locked_days = 9", "The program's binding has locked days 9, was 180."),
+    (
+        '"order.delivered" = 12_000',
+        '"order.delivered" = 9',
+        "The program's scheme has milestones order.delivered 9, was order.delivered 12,000.",
+    ),
+    ("value = 8_000", 'value = "0.5"', "Benefit 'wallbox' has value 0.5, was 8,000."),
+]
+
+
+@pytest.mark.parametrize(("was", "is_", "says"), CHANGES)
+def test_every_change_is_told_in_its_own_words(was, is_, says):
+    assert was in DESIGN
+    before, after = Program.load(DESIGN), Program.load(DESIGN.replace(was, is_, 1))
+    assert before.diff(after) == (says,)
+    assert after.diff(after) == ()
+
+
+def test_a_part_that_comes_or_goes_is_told():
+    head = DESIGN[: DESIGN.index("[tiers]")]
+    shorter = Program.load(head.replace(', ep = "2"', "").replace('multiply_by_tier = { gold = "1.5" }', ""))
+    lines = Program.load(DESIGN).diff(shorter)
+    for part in ("ladder", "binding", "scheme"):
+        assert f"The program's {part} is gone." in lines
+        assert f"The program's {part} is new." in shorter.diff(Program.load(DESIGN))
+
+
+def test_what_if_sees_budgets_cancellations_and_a_currency_that_one_program_lacks():
+    before = Program.load(TEXT)
+    budget = "[funds.sales]\nbudget = { points = 120_000 }"
+    value = '[currencies.value]\nspendable = false\n[[earn]]\nname = "v"\non = "post"\npoints = 4\ncurrency = "value"\ncap = [{ times = 1 }]\n'
+    after = Program.load(TEXT.replace("[funds.sales]", budget) + value)
+    events = [event("order.delivered", 1, f"m{n}", reference=f"o{n}") for n in range(3)]
+    events += [event("order.delivered.cancelled", 2, "m0", reference="o0"), event("order.delivered", 3, "m3")]
+    found = before.what_if([*events, event("post", 4, "m0")], after)
+    # Of three orders the budget pays two; the one that was returned leaves room for the last.
+    assert [(c.name, c.before, c.after) for c in found.by_fund if c.name == "sales"] == [
+        ("sales", 150_000, 100_000)
+    ]
+    assert [(c.name, c.difference) for c in found.losers] == [("m2", -50_000)]
+    assert [
+        (c.name, c.before, c.after)
+        for c in before.what_if([event("post", 4, "m0")], after, currency="value").winners
+    ] == [("m0", 0, 4)]
+    with pytest.raises(InvalidValue):
+        before.what_if([], TEXT)
+
+
+def test_parity_of_one_day_and_of_benefits_that_end():
+    lines = "".join(
+        f'[[benefit]]\nname = "{name}"\nvalue = {value}\nfrom = 2027-01-{first:02d}\nuntil = 2027-01-{last:02d}\n'
+        for name, value, first, last in (("a", 5, 1, 3), ("b", 5, 3, 5), ("c", 2, 4, 5))
+    )
+    program = Program.load(TEXT + lines)
+    assert len(program.parity({}, date(2027, 1, 1), date(2027, 1, 2))) == 0
+    found = program.parity(
+        {}, date(2027, 1, 1), date(2027, 1, 6), orders_per_day={date(2027, 1, 1): 2, date(2027, 1, 5): 9}
+    )
+    # One benefit in another's place is no gain; the last day promises nothing, and nobody is later.
+    assert [(one.earlier.day, one.later.day, one.gap, one.gained, one.lost) for one in found] == [
+        (1, 4, 2, ("b", "c"), ("a",)), (2, 4, 2, ("b", "c"), ("a",)), (3, 4, 2, ("c",), ())
+    ]  # fmt: skip
+    assert found.cost == 4

@@ -200,3 +200,67 @@ def test_wrong_types_are_named():
         with pytest.raises(InvalidValue):
             call()
     assert ledger.entries() == ()
+
+
+@pytest.mark.parametrize(
+    ("when", "data", "why"),
+    [
+        ('{ city = "H" }', {}, "it asks that city is H, and city is missing"),
+        ('{ city = "H" }', {"city": "S"}, "it asks that city is H, and city is 'S'"),
+        ("{ a = 1, b = 2 }", {"a": 1, "b": 3}, "it asks that b is 2, and b is 3"),
+        ('{ not = { city = "S" } }', {"city": "S"}, "it asks that not (city is S), and city is 'S'"),
+        (
+            "{ any = [{ a = 1 }, { b = 2 }] }",
+            {"b": 3},
+            "it asks that a is 1 or b is 2, and a is missing, b is 3",
+        ),
+        ("{ a = { missing = true } }", {"a": float("nan")}, None),
+        ("{ a = { missing = true } }", {"a": 0}, "it asks that a is missing, and a is 0"),
+    ],
+)
+def test_the_condition_that_failed_is_told_with_its_values(when, data, why):
+    program = load(RULE + f"points = 1\nwhen = {when}\ncap = [{{ times = 1 }}]")
+    (outcome,) = program.decide(Event("e", "a", "u", datetime(2027, 1, 1, tzinfo=UTC), data=data)).outcomes
+    assert outcome.why == (why or "")
+    assert outcome.status is (Status.NOT if why else Status.FIRED)
+    # Why it fired stands there too.
+    assert {finding.field for finding in outcome.findings} == {
+        *load(RULE + f"points = 1\nwhen = {when}\ncap = [{{ times = 1 }}]").earn[0].when.fields()
+    }
+
+
+def test_deciding_changes_nothing_and_says_the_same_again():
+    program, ledger = (
+        load("[counters.n]\non = 'a'\n" + RULE + "points = 5\ncap = [{ points = 8 }]"),
+        Ledger.in_memory(),
+    )
+    first, second = (Event(id_, "a", "u", datetime(2027, 1, 1, tzinfo=UTC), data={"x": [1]}) for id_ in "xy")
+    program.run([first], ledger)
+    state = program.state(ledger, "u", second.at)
+    before = (state.given, state.noted, dict(state.record), ledger.head)
+    decisions = [program.decide(second, state) for _ in range(2)]
+    assert decisions[0] == decisions[1]
+    (outcome,) = decisions[0].outcomes
+    assert (outcome.asked, outcome.given, outcome.cap) == (5, 3, "8 points per lifetime")
+    assert (state.given, state.noted, dict(state.record), ledger.head) == before
+    assert program.handle(second, ledger).commands == decisions[0].commands
+
+
+def test_a_late_event_is_decided_on_what_is_recorded_and_rewrites_nothing():
+    text = "[counters.n]\non = 'a'\nwithin = { days = 2 }\n" + RULE
+    text += (
+        "points = { streak = [1, 2, 3] }\ncap = [{ times = 1, per = 'day' }, { points = 4, per = 'month' }]\n"
+    )
+    program, ledger = load(text), Ledger.in_memory()
+    program.register(ledger)
+    given, days = [], [1, 3, 2, 1, 4]
+    for n, day in enumerate(days):
+        at = datetime(2027, 1, day, 12, tzinfo=UTC)
+        given.append(program.handle(Event(f"e{n}", "a", "u", at), ledger).outcomes[0].given)
+    # Day 3 came before day 2 was known and keeps its 1; day 2 follows day 1; day 4 ends what the month leaves.
+    assert given == [1, 1, 2, 0, 0]
+    events = [Event(f"e{n}", "a", "u", datetime(2027, 1, day, 12, tzinfo=UTC)) for n, day in enumerate(days)]
+    replayed = program.replay(events, order="recorded")
+    at = datetime(2027, 2, 1, tzinfo=UTC)
+    assert replayed.balance("u", at) == ledger.balance("u", at)
+    assert program.replay(events).balance("u", at).available == 4

@@ -206,3 +206,30 @@ def test_a_returned_redemption_gives_back_the_floor_of_its_share():
     assert balance(ledger) == (11, 0)
     send(program, ledger, "points.redeemed.cancelled", "2027-01-04", reference="o")
     assert balance(ledger) == (50, 0)
+
+
+def test_a_retry_is_recognised_when_the_member_was_erased():
+    program, ledger = made(RULE + "points = 50\ncap = [{ times = 1 }]")
+    first = send(program, ledger, "a", "2027-01-01", reference="o")
+    ledger.erase("u")
+    again = send(program, ledger, "a", "2027-01-01", reference="o")
+    assert (again.replayed, again.outcomes[0].given) == (True, 50)
+    assert again.outcomes[0].receipts[0].sequence == first.outcomes[0].receipts[0].sequence
+    # The id used again is another member, who has no history.
+    assert send(program, ledger, "a", "2027-01-02").outcomes[0].given == 50
+    assert ledger.audit() == ()
+
+
+def test_a_replay_refuses_the_sinks_that_a_run_refuses():
+    program, ledger = made(RULE + "points = 50\ncap = [{ times = 1 }]")
+    sinks = [3, "shop", "x" * 2_000, None, "", "a\0b", "shop", ("x",)]
+    events = [Event("e", "a", "u", at("2027-01-01"))]
+    events += [
+        Event(f"s{n}", "points.redeemed", "u", at("2027-01-02"), amount=2 + n, data={"sink": sink})
+        for n, sink in enumerate(sinks)
+    ]
+    program.run(events, ledger)
+    replayed, end = program.replay(events), at("2027-02-01")
+    assert replayed.balance("u", end) == ledger.balance("u", end)
+    assert replayed.trial_balance(end) == ledger.trial_balance(end)
+    assert balance(ledger) == (50 - 3 - 5 - 6 - 8, 0)

@@ -16,7 +16,7 @@ from userops.errors import InvalidValue
 from userops.points.books import Books, Changes, Period, Span, Store
 from userops.points.chain import counted_words, named_command, named_entry
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
-from userops.points.wallet import HoldState, Wallet
+from userops.points.wallet import HoldState, OpenLots, Wallet
 
 T = TypeVar("T")
 _ABSENT = object()
@@ -197,21 +197,24 @@ class MemoryStore:
         for name, limit in changes.counter_limits.items():
             if self.counter(name) + changes.counters[name] > limit:
                 raise InvalidValue(f"the counter {name!r} would pass its limit of {limit:,}")
-        tables: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
+        tables: tuple[tuple[dict[Any, Any], Mapping[Any, Any]], ...] = (
             (self._wallets, changes.wallets),
             (self._lots, changes.lots),
             (self._holds, changes.holds),
             (self._sweeps, changes.sweeps),
             (self._undone, changes.undone),
-            (self._issued, {key: self._issued.get(key, 0) + n for key, n in changes.issued.items()}),
-            (self._counters, {key: self._counters.get(key, 0) + n for key, n in changes.counters.items()}),
+            (self._issued, changes.issued and _added(self._issued, changes.issued)),
+            (self._counters, changes.counters and _added(self._counters, changes.counters)),
+        )
+        kept = [
+            (table, changed, [table.get(key, _ABSENT) for key in changed])
+            for table, changed in tables
+            if changed
         ]
-        tables = [(table, changed) for table, changed in tables if changed]
-        before = [{key: table.get(key, _ABSENT) for key in changed} for table, changed in tables]
         length, declared = len(self._entries), len(self.declarations)
         try:
             self._append(changes.entries)
-            for table, changed in tables:
+            for table, changed, _ in kept:
                 table.update(changed)
             if changes.counters and not changes.entries:
                 # Counted beside every wallet, so it stands in the chain that belongs to none.
@@ -219,8 +222,8 @@ class MemoryStore:
         except BaseException:
             self._take_off(changes.entries, length)
             del self.declarations[declared:]
-            for (table, _), values in zip(tables, before, strict=True):
-                for key, value in values.items():
+            for table, changed, before in kept:
+                for key, value in zip(changed, before, strict=True):
                     if value is _ABSENT:
                         table.pop(key, None)
                     else:
@@ -279,7 +282,7 @@ class MemoryStore:
         lots = {lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())}
         wallet = self._wallets[member]
         by_currency = {
-            currency: tuple(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
+            currency: OpenLots.of(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
         }
         for key in [key for key in self._index if member in key[1:2] and key[0] != "event"]:
             self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
@@ -302,6 +305,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Give up nothing: there is nothing to give up."""
+
+
+def _added(table: Mapping[Any, int], changes: Mapping[Any, int]) -> dict[Any, int]:
+    return {key: table.get(key, 0) + change for key, change in changes.items()}
 
 
 def _keys(entry: Entry) -> Iterator[tuple[str, ...]]:

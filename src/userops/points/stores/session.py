@@ -17,7 +17,7 @@ from userops.points.stores.declared import Declared
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
 from userops.points.values import Currency, Entry, Fund, LotState, Receipt
-from userops.points.wallet import NEVER, DebtState, HoldState, Wallet, spending_order
+from userops.points.wallet import NEVER, DebtState, HoldState, OpenLots, Wallet
 
 #: "Never" as the tables keep it.
 _NEVER = NEVER - 1
@@ -129,7 +129,7 @@ class Session:
 
     def _by_currency(
         self, row: WalletRow, lots: list[LotState], holds: Iterable[HoldState]
-    ) -> dict[str, tuple[LotState, ...]]:
+    ) -> dict[str, OpenLots]:
         """Return the living lots, and those past their expiry of which a hold keeps points alive."""
         for hold in holds:
             for id_, _ in hold.allocations:
@@ -142,9 +142,9 @@ class Session:
                 ):
                     lots.append(lot)
         by_currency: dict[str, list[LotState]] = {}
-        for lot in sorted(lots, key=spending_order):
+        for lot in lots:
             by_currency.setdefault(lot.currency, []).append(lot)
-        return {currency: tuple(found) for currency, found in by_currency.items()}
+        return {currency: OpenLots.of(found) for currency, found in by_currency.items()}
 
     def wallet(self, member: str) -> Wallet | None:
         """Return a wallet; only what is alive after the latest entry, for that is what posting needs."""
