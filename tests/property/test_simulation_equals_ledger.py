@@ -12,7 +12,7 @@ from userops.core.calendar import month_starts, zone
 from userops.core.commands import Expire
 from userops.errors import BudgetExceeded
 from userops.points import Ledger
-from userops.simulation import Plan
+from userops.simulation import Plan, engine
 
 KINDS = ("a.done", "b.done", "c.done")
 FUNDS = ("sales", "club")
@@ -244,6 +244,45 @@ def test_trace_is_what_the_ledger_says(tables, seed):
     assert of_trace(trace) == by_the_ledger(plan, trace)
 
 
+@st.composite
+def settling_plans(draw):
+    """Draw plans that settle: one rule a kind, no tiers, nothing shared between members, caps that meet."""
+    plan, program = draw(plans())
+    for key in ("tiers", "currencies", "groups"):
+        program.pop(key, None)
+    for fund in program["funds"].values():
+        fund.pop("budget", None)
+    program["caps"] = {
+        "basics": {"points": draw(st.integers(2, 40)), "per": draw(st.sampled_from(PERS[2:5]))},
+        "all": {"times": draw(st.integers(1, 6)), "per": draw(st.sampled_from(PERS[:5]))},
+    }
+    when = draw(st.sampled_from((None, {"kind": "fan"}, {"city": ["Hefei", "Wuhan"]})))
+    if when is not None:
+        program["caps"]["basics"]["when"] = when
+    program["earn"] = []
+    for place, kind in enumerate(KINDS):
+        rule = {**draw(rules(place)), "on": kind}
+        for key in ("group", "multiply_by_tier"):
+            rule.pop(key, None)
+        own = [{**cap, "scope": "member"} for cap in rule.get("cap", []) if "shared" not in cap]
+        named = draw(st.sampled_from((["basics"], ["all"], ["basics", "all"])))
+        program["earn"].append({**rule, "cap": own + [{"shared": name} for name in named]})
+    plan["behaviour"]["events_per_month"] = {"a.done": {"mean": 6, "dispersion": 1}, "b.done": 4, "c.done": 3}
+    return plan, program
+
+
+# Each example runs two simulations of more members than a ledger could follow in the time.
+@settings(max_examples=40)
+@given(tables=settling_plans(), seed=st.integers(0, 2**32))
+def test_settling_gives_what_going_step_by_step_gives(tables, seed):
+    """Two ways through the same caps: all events at once on a guess, and one event of a member after the other."""
+    plan = Plan.from_tables(*copy.deepcopy(tables))
+    at_once = of_trace(plan.trace(members=60, seed=seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "can_settle", lambda *_: False)
+        assert of_trace(plan.trace(members=60, seed=seed)) == at_once
+
+
 @pytest.mark.nightly
 @settings(max_examples=20_000)  # the long hunt
 @given(tables=plans(), seed=st.integers(0, 2**32))
@@ -251,3 +290,38 @@ def test_trace_is_what_the_ledger_says_in_the_long_run(tables, seed):
     plan = Plan.from_tables(*copy.deepcopy(tables))
     trace = plan.trace(members=9, seed=seed)
     assert of_trace(trace) == by_the_ledger(plan, trace)
+
+
+def test_an_exhausted_cap_that_spares_some_events_is_settled_too():
+    """Two caps meet, and events that the exhausted one does not bind still count under the other."""
+    program = {
+        "schema": 1,
+        "name": "spared",
+        "timezone": "UTC",
+        "funds": {name: {"unit_cost": "0.1"} for name in FUNDS},
+        "caps": {"basics": {"points": 3, "per": "lifetime", "when": {"city": "Hefei"}}},
+        "earn": [
+            {
+                "name": "rule",
+                "on": "a.done",
+                "points": 1,
+                "fund": "club",
+                "unbounded": "accepted",
+                "cap": [{"times": 1, "per": "month"}, {"shared": "basics"}],
+            }
+        ],
+    }
+    plan = {
+        "horizon": {"start": date(2027, 1, 1), "months": 9},
+        "population": {"members": 40},
+        "behaviour": {
+            "lapse_per_month": 0,
+            "redeem_per_month": 0,
+            "redeem_share": 1,
+            "events_per_month": {"a.done": 3},
+            "data": {"a.done": {"city": {"Hefei": 1, "Wuhan": 1}}},
+        },
+    }
+    made = Plan.from_tables(plan, program)
+    trace = made.trace(members=40, seed=1)
+    assert of_trace(trace) == by_the_ledger(made, trace)
