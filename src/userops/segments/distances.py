@@ -126,9 +126,9 @@ def between(found: tuple[Feature, ...], rows: NDArray[np.int64], others: NDArray
 def gower(columns: Any, *, weights: Mapping[str, Any] | None = None) -> Floats:
     """Return the matrix of distances between all rows, from 0 (alike in every column) to 1.
 
-    Numbers differ by |x − y| / range, categories (text, truth) by 0 or 1; the distance is the mean over the
-    columns in which both rows have a value, weighted by `weights` (Gower 1971). Infinite numbers, and two
-    rows without a column in common, are errors.
+    Numbers differ by the absolute difference over the range, categories (text, truth) by 0 or 1; the distance
+    is the mean over the columns in which both rows have a value, weighted by `weights` (Gower 1971). Infinite
+    numbers, and two rows without a column in common, are errors.
 
     >>> gower({"age": [30, 40, 50], "city": ["Hefei", "Hefei", "Shanghai"]}).tolist()
     [[0.0, 0.25, 1.0], [0.25, 0.0, 0.75], [1.0, 0.75, 0.0]]

@@ -25,7 +25,7 @@ class Segment:
 
     name: str
     condition: Condition
-    #: Names in other languages: `{"zh": "沉睡车主"}`.
+    #: Names in other languages, by their codes, such as zh.
     names: Mapping[str, str] = field(factory=dict, hash=False)
 
     def __attrs_post_init__(self) -> None:
