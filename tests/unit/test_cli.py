@@ -1,7 +1,11 @@
 """The command line: what it prints, how it exits, and that every error is a clear line."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +131,30 @@ def test_the_replay_does_not_depend_on_the_order_of_rows(capsys, files):
     first = run(capsys, "replay", *files())[1]
     lines = ROWS.splitlines(keepends=True)
     assert run(capsys, "replay", *files(events=lines[0] + lines[2] + lines[1]))[1] == first
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_ends_a_simulation_with_what_is_done_or_a_line(workers):
+    plan = Path(__file__).resolve().parents[2] / "examples" / "owner_club.toml"
+    command = [
+        sys.executable,
+        "-m",
+        "userops",
+        "simulate",
+        str(plan),
+        "--replications",
+        "100000",
+        "--workers",
+        workers,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        time.sleep(6)
+        # As a terminal does: to the process and its workers alike.
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=90)
+    assert "Traceback" not in out + err
+    assert (running.returncode == 0 and "100,000" in out) or (
+        running.returncode == 130 and "interrupted" in err
+    )
