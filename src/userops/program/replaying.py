@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from userops.core.calendar import from_micros, micros
 from userops.core.ids import derived_id, identifier
 from userops.errors import InvalidValue
-from userops.points import Balance, Entry, FundingRow, Ledger, Lot, Replayed, Statement
+from userops.points import Balance, Entry, Fund, FundingRow, Ledger, Lot, Replayed, Statement
 from userops.points.replaying import Kind
 from userops.points.replaying import replay as replay_points
 from userops.program import running
@@ -216,8 +216,15 @@ class Replay:
                 running.handle(self.program, self._history.event(place), self._whole, self._members)
         return self._whole.entries(**chosen)
 
-    def funding(self, as_of: datetime) -> tuple[FundingRow, ...]:
-        """Return where the points of every fund are at an instant."""
+    @property
+    def funds(self) -> Mapping[str, Fund]:
+        """The funds of the program by name."""
+        return dict(self.program.funds)
+
+    def funding(self, as_of: datetime, *, known_at: None = None) -> tuple[FundingRow, ...]:
+        """Return where the points of every fund are at an instant; a replay knows all events at once."""
+        if known_at is not None:
+            raise InvalidValue("a replay has no order of recording to read by: leave out known_at")
         totals: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
         rows = list(self._ledger.funding(as_of))
         names = self._fund_names()

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import pytest
 
+from userops import Event
 from userops.errors import InvalidValue, Rejected
 from userops.points import (
     Clawback,
@@ -22,6 +23,7 @@ from userops.points import (
     redemption_triangle,
     roll_forward,
 )
+from userops.program import Program
 
 T0 = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -141,3 +143,51 @@ def test_the_triangle_counts_every_redeemed_point_once(ledger):
     assert "Ultimate redemption rate" in str(found)
     with pytest.raises(InvalidValue):
         redemption_triangle(Ledger.in_memory(), at)
+
+
+def test_a_replay_is_accounted_for_as_the_ledger_of_a_run_is():
+    text = """
+schema = 1
+name = "books"
+[funds.sales]
+unit_cost = "0.10"
+[funds.club]
+kind = "expense"
+unit_cost = "0.05"
+[[earn]]
+name = "paid"
+on = "paid"
+points = { of = "amount" }
+fund = "sales"
+expires = { months = 2 }
+cap = [{ points = 500 }]
+[[earn]]
+name = "post"
+on = "post"
+points = 3
+fund = "club"
+cap = [{ times = 1, per = "day" }]
+"""
+    rng = random.Random(4)
+    events = [
+        Event(
+            f"e{n}",
+            rng.choice(["paid", "paid", "post", "points.redeemed"]),
+            f"u{rng.randrange(9)}",
+            T0 + timedelta(hours=9 * n),
+            amount=rng.randrange(1, 90),
+        )
+        for n in range(700)
+    ]
+    program, posted = Program.load(text), Ledger.in_memory()
+    program.run(events, posted)
+    replayed = program.replay(events)
+    arguments = (date(2027, 1, 1), 9)
+    rates = [Fraction(9 - k, 10) for k in range(10)]
+    rows = roll_forward(replayed, *arguments, redemption_rates=rates).rows
+    assert rows == roll_forward(posted, *arguments, redemption_rates=rates).rows
+    assert sum(row.expired for row in rows) > 0
+    assert sum(row.redeemed for row in rows) > 0
+    at = T0 + timedelta(days=250)
+    assert accrued_cost(replayed, at) == accrued_cost(posted, at)
+    assert (redemption_triangle(replayed, at).issued == redemption_triangle(posted, at).issued).all()
