@@ -10,10 +10,10 @@ from attrs import define
 from numpy.typing import NDArray
 
 from userops.simulation.arrays import Array, Floats, Ints
+from userops.simulation.asking import Column, Columns
 from userops.simulation.facts import columns_of
 from userops.simulation.happenings import Happenings, happen
 from userops.simulation.population import Rows, World, make_rows
-from userops.simulation.rulebook import Column, Columns
 from userops.simulation.spec import Spec
 
 #: A sample is split into so many parts, whose spread tells the sampling noise.

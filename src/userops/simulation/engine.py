@@ -9,12 +9,12 @@ import numpy as np
 from attrs import define
 
 from userops.simulation.arrays import Array, Ints
+from userops.simulation.asking import Column, Columns, PreparedRule
 from userops.simulation.blocks import Block
 from userops.simulation.granting import Granting
 from userops.simulation.happenings import rank_within
 from userops.simulation.lots import PLACE_BITS, Grants
 from userops.simulation.prepared import KindEvents, prepare
-from userops.simulation.rulebook import Column, Columns, PreparedRule
 from userops.simulation.settling import Remembering, can_settle
 from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec

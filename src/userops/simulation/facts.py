@@ -10,11 +10,11 @@ import numpy as np
 from userops.program import Program
 from userops.program.rules import Counter
 from userops.simulation.arrays import Ints
+from userops.simulation.asking import MISSING, Column
 from userops.simulation.behaviour import Behaviour
 from userops.simulation.clock import Clock
 from userops.simulation.happenings import DAY_BITS, Happenings, group_at
 from userops.simulation.population import Rows, World
-from userops.simulation.rulebook import MISSING, Column
 
 #: The field that says how a person came: by an invitation of a member.
 INVITED_FIELD = "invited"

@@ -15,8 +15,8 @@ from attrs import define, field
 from userops.core.caps import Cap
 from userops.program.rules import Choice, Streak
 from userops.simulation.arrays import Array, Ints, Mask
+from userops.simulation.asking import PreparedLimit, PreparedRule, Rulebook
 from userops.simulation.prepared import KindEvents, streak_table
-from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
 from userops.simulation.sharing import Shared
 from userops.simulation.standings import Standings
 

@@ -15,8 +15,8 @@ import numpy as np
 from attrs import define, field
 
 from userops.simulation.arrays import Array, Ints, Mask
+from userops.simulation.asking import PreparedLimit, PreparedRule, Rulebook
 from userops.simulation.prepared import KindEvents
-from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
 
 ORDER = {"day": 0, "week": 1, "month": 2, "year": 3, "lifetime": 4}
 Parts = Sequence[tuple[PreparedRule, KindEvents, Ints]]

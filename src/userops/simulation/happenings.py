@@ -9,9 +9,9 @@ import numpy as np
 from attrs import define, field
 
 from userops.simulation.arrays import Floats, Ints
+from userops.simulation.asking import MISSING
 from userops.simulation.clock import Clock
 from userops.simulation.population import Rows, World
-from userops.simulation.rulebook import MISSING
 
 #: Bits of a packed event: (row, day, place, kind), in order of time within a row.
 DAY_BITS, PLACE_BITS, KIND_BITS = 13, 8, 6

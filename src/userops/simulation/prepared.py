@@ -10,7 +10,7 @@ from attrs import define, field
 
 from userops.program.rules import EarnRule, Streak
 from userops.simulation.arrays import Ints, Mask
-from userops.simulation.rulebook import Columns, PreparedRule, asked_points, mask_of
+from userops.simulation.asking import Columns, PreparedRule, asked_points, mask_of
 
 
 @define(eq=False)

@@ -14,9 +14,9 @@ from attrs import define
 
 from userops.program.rules import Choice, Streak
 from userops.simulation.arrays import Array, Ints, Mask
+from userops.simulation.asking import PreparedLimit, PreparedRule, Rulebook
 from userops.simulation.guessing import Guess, under
 from userops.simulation.prepared import KindEvents, streak_table
-from userops.simulation.rulebook import PreparedLimit, PreparedRule, Rulebook
 
 ROUNDS = 8
 

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import define, field
 
 from userops.simulation.arrays import Floats, Ints, Mask
-from userops.simulation.rulebook import PreparedRule, Rulebook
+from userops.simulation.asking import PreparedRule, Rulebook
 
 
 @define(eq=False)

@@ -12,13 +12,13 @@ from attrs import define, field, frozen
 from userops.core.chance import stream
 from userops.core.files import Section
 from userops.program import Program
+from userops.simulation.asking import Rulebook
 from userops.simulation.behaviour import Behaviour, read_behaviours
 from userops.simulation.clock import Clock, Span, clock_of
 from userops.simulation.distributions import Parameter, number
 from userops.simulation.facts import vocabulary
 from userops.simulation.happenings import MOST_KINDS
 from userops.simulation.population import Group, World, read_population
-from userops.simulation.rulebook import Rulebook
 
 MOST_MONTHS = 240
 

@@ -15,8 +15,8 @@ from attrs import define, field
 from userops.core.calendar import from_micros, micros
 from userops.program import Program
 from userops.simulation.arrays import Array, Ints
+from userops.simulation.asking import MISSING, Columns
 from userops.simulation.clock import Clock
-from userops.simulation.rulebook import MISSING, Columns
 
 #: What the record of a member says about joining, beside the event's own data.
 JOINED = "joined_at"

@@ -12,11 +12,11 @@ from attrs import evolve, field, frozen
 from userops.core.events import Event
 from userops.core.tables import Table
 from userops.simulation.arrays import Array
+from userops.simulation.asking import MISSING
 from userops.simulation.blocks import Block, gather
 from userops.simulation.engine import grant
 from userops.simulation.flows import Flows, flows
 from userops.simulation.population import chunk_sizes
-from userops.simulation.rulebook import MISSING
 from userops.simulation.running import grant_by_the_clock, used_by
 from userops.simulation.spec import Spec
 
