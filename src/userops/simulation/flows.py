@@ -24,6 +24,8 @@ class Flows:
     refused: Array
     redeemed: Array
     expired: Array
+    #: Points of lots whose expiry lies within the horizon, by (replication, part of the sample, fund).
+    matured: Array
     #: By (replication, month, rule of the program).
     rule_issued: Array
     rule_refused: Array
@@ -60,6 +62,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
                 sums[name][..., rule.fund] += found
                 by_rule[name][..., rule.index] += found.sum(axis=1)
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
+    matured = _matured(block, lots, who, shape)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
     for now in range(months):
         lots.open(now)
@@ -71,6 +74,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         sums["refused"],
         redeeming.redeemed,
         _expired(block, lots, who, shape),
+        matured,
         by_rule["issued"],
         by_rule["refused"],
         _active(spec, block),
@@ -78,6 +82,16 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         redeeming.unserved,
         redeeming.log,
     )
+
+
+def _matured(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
+    """Sum the points whose fate the horizon sees: those of lots that expire in it, before any is redeemed."""
+    months, funds = shape[2], shape[3]
+    due = np.flatnonzero(lots.bucket < 2 * months)
+    code = who[lots.row[due]] * funds + lots.fund[due]
+    worth = lots.left[due] * block.weight[lots.row[due]]
+    total = np.bincount(code, worth, minlength=shape[0] * shape[1] * funds)
+    return total.reshape(shape[0], shape[1], funds)
 
 
 def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:

@@ -13,11 +13,14 @@ from attrs import define
 from userops.core.files import did_you_mean
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.points.accounting import RollForward
 from userops.simulation import presenting
 from userops.simulation.arrays import Array
 from userops.simulation.blocks import PARTS
 from userops.simulation.figures import (
+    FLOWS,
     MONEY,
+    RULE_SERIES,
     SERIES,
     STOCKS,
     OverBudget,
@@ -27,6 +30,7 @@ from userops.simulation.figures import (
     rank_correlation,
 )
 from userops.simulation.picture import draw_fan, fan_chart, page
+from userops.simulation.valuing import mean_roll_forward, rates_to_come, ultimate_rates
 
 
 @define(eq=False, slots=False)
@@ -40,6 +44,8 @@ class Forecast:
     setting: Setting
     #: (replication, group and part of the sample, month, fund), scaled to the real population.
     data: Mapping[str, Array]
+    #: Points whose expiry lies within the horizon, by (replication, group and part of the sample, fund).
+    matured: Array
     weights: Array
     rule_issued: Array
     rule_refused: Array
@@ -86,6 +92,8 @@ class Forecast:
             found = data["issued"] + data["refused"]
         elif name in ("outstanding", "liability"):
             found = np.cumsum(data["issued"] - data["redeemed"] - data["expired"], axis=2)
+            if name == "liability":
+                found = found * self.rates_to_come[:, None, :, chosen]
         elif name == "cost":
             found = data["redeemed"]
         elif name == "cash":
@@ -94,6 +102,29 @@ class Forecast:
             found = data[name]
         series: Array = (found * costs).sum(axis=-1) if name in MONEY else found.sum(axis=-1)
         return series
+
+    @cached_property
+    def redemption_rates(self) -> Array:
+        """By (replication, fund): the share of the points issued that is redeemed in the end."""
+        expired = self.data["expired"].sum(axis=2)
+        return ultimate_rates(expired, self.matured, self.setting.redemption_rates)
+
+    @cached_property
+    def rates_to_come(self) -> Array:
+        """By (replication, month, fund): the share of the outstanding points that will still be redeemed."""
+        to_date = {name: np.cumsum(self.data[name].sum(axis=1), axis=1) for name in FLOWS}
+        issued, redeemed, expired = (to_date[name] for name in ("issued", "redeemed", "expired"))
+        return rates_to_come(issued, redeemed, issued - redeemed - expired, self.redemption_rates)
+
+    def roll_forward(self) -> RollForward:
+        """Return every fund's months in the means, points and liability, as `points.accounting` rolls a ledger."""
+        costs = np.array(self.setting.unit_costs)
+        mean = {name: self.data[name].sum(axis=1).mean(axis=0) for name in FLOWS}
+        left = np.cumsum(mean["issued"] - mean["redeemed"] - mean["expired"], axis=0) * costs
+        owed = np.stack([self.mean("liability", fund) for fund in self.setting.funds], axis=1)
+        rates = np.clip(np.divide(owed, left, out=np.ones_like(owed), where=left > 0), 0.0, 1.0)
+        setting = self.setting
+        return mean_roll_forward(setting.accounts, setting.start, setting.timezone, flows=mean, rates=rates)
 
     def _cash(self, data: Mapping[str, Array], costs: Array) -> Array:
         """Return the money for redemptions that is there at each month's end, by (replication, part, month).
@@ -177,13 +208,22 @@ class Forecast:
         return self.settled(summed)[:, 0]
 
     def by_rule(self, name: str = "issued") -> dict[str, Array]:
-        """Return the mean points of each rule, month by month: `issued` or `refused`."""
-        if name not in ("issued", "refused"):
-            raise InvalidValue("by rule there are issued and refused")
-        data = self.rule_issued if name == "issued" else self.rule_refused
+        """Return the means of each rule, month by month: `issued`, `refused` (points) or `cost` (money).
+
+        A rule's cost is what the points it issues in a month will have cost in the end: points · unit cost of
+        its fund · the share redeemed in the end. Over a fund's rules that is the fund's cost paid and its
+        liability together.
+        """
+        if name not in RULE_SERIES:
+            raise InvalidValue(f"by rule there are {', '.join(RULE_SERIES)}, not {str(name)[:60]!r}")
+        data = self.rule_refused if name == "refused" else self.rule_issued
         found: dict[str, Array] = {}
         for place, rule in enumerate(self.setting.rules):
-            found[rule] = found.get(rule, 0) + data[:, :, place].mean(axis=0)
+            fund = self.setting.rule_funds[place]
+            values = data[:, :, place]
+            if name == "cost":
+                values = values * self.redemption_rates[:, fund : fund + 1] * self.setting.unit_costs[fund]
+            found[rule] = found.get(rule, 0) + values.mean(axis=0)
         return found
 
     def members(self) -> dict[str, Array]:
@@ -241,8 +281,14 @@ class Forecast:
         rows.sort(key=lambda row: (-abs(row[1]), row[0]))
         return Tornado(name, tuple(rows))
 
-    def to_columns(self) -> dict[str, Array]:
-        """Return month, fund, series, mean and quantiles as columns, funds one by one and `all` together."""
+    def to_columns(self, *, by: str = "fund") -> dict[str, Array]:
+        """Return month, fund, series, mean and quantiles as columns, funds one by one and `all` together.
+
+        `by="rule"`: month, rule, series, mean; `by="group"` and `by="tier"`: month, group or tier, and the mean
+        number of active members.
+        """
+        if by != "fund":
+            return presenting.columns_by(self, by)
         columns: dict[str, list[Any]] = {
             key: [] for key in ("month", "fund", "series", "mean", "p05", "p50", "p95")
         }
@@ -276,9 +322,17 @@ class Forecast:
         """Return the funds: asked, issued, budget, and the chance to be over it."""
         return presenting.budget_table(self)
 
+    def accounting_table(self) -> Table:
+        """Return what each fund's points cost and owe at the horizon's end, and at which redemption rate."""
+        return presenting.accounting_table(self)
+
     def rule_table(self) -> Table:
-        """Return what each rule issues, and is refused, over the horizon (means)."""
+        """Return what each rule issues, is refused and costs over the horizon (means)."""
         return presenting.rule_table(self)
+
+    def tier_table(self) -> Table:
+        """Return the active members by tier, at the end of every third month."""
+        return presenting.tier_table(self)
 
     def member_table(self) -> Table:
         """Return the active members by group, at the end of every third month."""
@@ -318,7 +372,8 @@ class Forecast:
                 "".join(self.fan(name) for name in ("issued", "redeemed", "outstanding", "liability")),
             ),
             ("Over budget", presenting.over_html(self)),
-            ("Rules and members", self.rule_table()._repr_html_() + self.member_table()._repr_html_()),
+            ("What it costs and owes", self.accounting_table()._repr_html_()),
+            ("Rules and members", presenting.rules_and_members(self)),
             ("What matters most", self.tornado()._repr_html_()),
         ]
         found = Path(path)

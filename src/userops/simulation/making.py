@@ -13,7 +13,7 @@ from userops.program import Program
 from userops.simulation.figures import FLOWS, Setting
 from userops.simulation.forecast import Forecast
 from userops.simulation.running import merged, run_tasks, tasks_of
-from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs
+from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs, value_only_funds
 from userops.simulation.standings import tier_names
 
 _loaded: dict[str, Spec] = {}
@@ -60,6 +60,7 @@ def make_forecast(
     return Forecast(
         setting=setting,
         data={name: merged(results, name) for name in FLOWS},
+        matured=merged(results, "matured"),
         weights=merged(results, "weights"),
         rule_issued=merged(results, "rule_issued"),
         rule_refused=merged(results, "rule_refused"),
@@ -79,12 +80,19 @@ def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, 
     return Setting(
         name=spec.program.name,
         start=spec.span.start,
+        timezone=spec.span.timezone,
         months=spec.span.months,
         funds=tuple(funds),
         rules=tuple(rule.name for rule in spec.program.earn),
+        rule_funds=tuple(
+            list(funds).index(rule.fund) if rule.currency == "points" else -1 for rule in spec.program.earn
+        ),
         groups=group_names(spec),
         tiers=tier_names(spec.program) if spec.program.ladder is not None else (),
         unit_costs=tuple(float(x) for x in unit_costs(spec)),
+        counting_funds=tuple(value_only_funds(spec)),
+        accounts=tuple(funds.values()),
+        redemption_rates=spec.redemption_rates or (None,) * len(funds),
         budgets=tuple(
             None if fund.budget is None else (fund.budget.points, fund.budget.per) for fund in funds.values()
         ),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from userops.core.tables import Table
+from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
-from userops.simulation.figures import short
+from userops.simulation.figures import RULE_SERIES, short
 from userops.simulation.picture import fan_chart
 
 if TYPE_CHECKING:
@@ -70,15 +71,18 @@ def notes(forecast: Forecast) -> Any:
         notes.append(
             f"In {int(forecast.bound.sum()):,} replications a limit shared by all members bound in the sample."
         )
-    notes.append(f"Liability: outstanding points at their funds' unit cost, in money{money}.")
+    notes.append(
+        f"Liability: what the outstanding points will cost{money}: at their funds' unit cost, as far as they "
+        f"are redeemed in the end ({_rates_in_words(forecast)})."
+    )
     return tuple(notes)
 
 
 def budget_table(forecast: Forecast) -> Table:
     """Return the funds: asked, issued, budget, and the chance to be over it."""
     rows = []
-    for place, fund in enumerate(forecast.setting.funds):
-        budget = forecast.setting.budgets[place]
+    for place in point_funds(forecast):
+        fund, budget = forecast.setting.funds[place], forecast.setting.budgets[place]
         over = None if budget is None else forecast.probability_over_budget(fund)
         rows.append(
             {
@@ -111,22 +115,117 @@ def over_html(forecast: Forecast) -> str:
     return "".join(shown) or "<p>No fund has a budget.</p>"
 
 
+def accounting_table(forecast: Forecast) -> Table:
+    """Return each fund's money: what a point costs, how many are redeemed in the end, paid and still owed."""
+    rates, setting = forecast.redemption_rates.mean(axis=0), forecast.setting
+    rows = []
+    for place in point_funds(forecast):
+        fund = setting.funds[place]
+        owed = forecast.values("liability", fund)[:, -1]
+        low, high = np.quantile(owed, [0.05, 0.95])
+        rows.append(
+            {
+                "fund": fund,
+                "kind": setting.accounts[place].kind,
+                "unit cost": setting.accounts[place].unit_cost,
+                "redeemed in the end": f"{rates[place]:.1%}",
+                "paid": short(float(forecast.total("cost", fund).mean())),
+                "owed": short(float(owed.mean())),
+                "5–95%": f"{_rough(low)}–{_rough(high)}",
+            }
+        )
+    names = ("fund", "kind", "unit cost", "redeemed in the end", "paid", "owed", "5–95%")
+    note = (
+        "Paid: what was redeemed, at unit cost. Owed at the end: for revenue a contract liability, for an expense "
+        "an accrued cost; both are unit cost · (share redeemed in the end · issued - redeemed)."
+    )
+    title = f"Money over {forecast.months} months (means)"
+    return Table.of_rows(rows, names, title=title, notes=[note], formats={"unit cost": str})
+
+
+def point_funds(forecast: Forecast) -> list[int]:
+    """Return the places of the funds whose points are spent, not of those that only count (growth value)."""
+    setting = forecast.setting
+    return [place for place, fund in enumerate(setting.funds) if fund not in setting.counting_funds]
+
+
+def _rates_in_words(forecast: Forecast) -> str:
+    rates, setting = forecast.redemption_rates.mean(axis=0), forecast.setting
+    known = []
+    for place in point_funds(forecast):
+        stated = setting.redemption_rates[place] is not None
+        if stated or forecast.matured[..., place].any():
+            known.append(f"{setting.funds[place]} {rates[place]:.0%}{' by the plan' if stated else ''}")
+    if not known:
+        return "all are expected back: none expires within the horizon"
+    return f"of what expires within the horizon: {', '.join(known)}"
+
+
 def rule_table(forecast: Forecast) -> Table:
-    """Return what each rule issues, and is refused, over the horizon (means)."""
-    issued, refused = forecast.by_rule("issued"), forecast.by_rule("refused")
+    """Return what each rule issues, is refused and costs over the horizon (means)."""
+    found = {name: forecast.by_rule(name) for name in RULE_SERIES}
+    funds = dict(zip(forecast.setting.rules, forecast.setting.rule_funds, strict=True))
     rows = [
-        {"rule": name, "issued": short(float(one.sum())), "refused": short(float(refused[name].sum()))}
-        for name, one in issued.items()
+        {
+            "rule": rule,
+            "fund": forecast.setting.funds[fund],
+            **{name: short(float(found[name][rule].sum())) for name in RULE_SERIES},
+        }
+        for rule, fund in funds.items()
+        if fund >= 0
     ]
-    return Table.of_rows(rows, ("rule", "issued", "refused"), title=f"Rules over {forecast.months} months")
+    note = "Cost: the points issued, at unit cost, as far as they are redeemed in the end."
+    names = ("rule", "fund", *RULE_SERIES)
+    return Table.of_rows(rows, names, title=f"Rules over {forecast.months} months (means)", notes=[note])
+
+
+def rules_and_members(forecast: Forecast) -> str:
+    """Return the tables of rules and members as HTML."""
+    tables = [rule_table(forecast), member_table(forecast)]
+    tables += [tier_table(forecast)] if forecast.setting.tiers else []
+    return "".join(one._repr_html_() for one in tables)
+
+
+def tier_table(forecast: Forecast) -> Table:
+    """Return the active members by tier, at the end of every third month."""
+    return _members(
+        forecast, {name or "no tier": one for name, one in forecast.members_by_tier().items()}, "by tier"
+    )
+
+
+def columns_by(forecast: Forecast, by: str) -> dict[str, Array]:
+    """Return means by month of rules, groups or tiers as columns."""
+    columns: dict[str, list[Any]]
+    if by == "rule":
+        columns = {"month": [], by: [], "series": [], "mean": []}
+        for series in RULE_SERIES:
+            for rule, values in forecast.by_rule(series).items():
+                columns[by] += [rule] * forecast.months
+                columns["series"] += [series] * forecast.months
+                columns["mean"] += values.tolist()
+    elif by in ("group", "tier"):
+        columns = {"month": [], by: [], "members": []}
+        found: Mapping[Any, Array] = forecast.members() if by == "group" else forecast.members_by_tier()
+        for name, values in found.items():
+            columns[by] += ["" if name is None else name] * forecast.months
+            columns["members"] += values.tolist()
+    else:
+        raise InvalidValue(f"columns are by fund, rule, group or tier, not {str(by)[:60]!r}")
+    repeats = len(columns[by]) // forecast.months
+    columns["month"] = list(range(1, forecast.months + 1)) * repeats
+    return {name: np.array(values) for name, values in columns.items()}
 
 
 def member_table(forecast: Forecast) -> Table:
     """Return the active members by group, at the end of every third month."""
+    return _members(forecast, forecast.members(), "")
+
+
+def _members(forecast: Forecast, found: Mapping[str, Array], by: str) -> Table:
     ends = [*range(2, forecast.months, 3)] or [forecast.months - 1]
     columns: dict[str, Sequence[Any]] = {"month": [month_name(forecast, end) for end in ends]}
-    columns |= {name: [round(float(one[end])) for end in ends] for name, one in forecast.members().items()}
-    return Table(columns, title="Active members (means)")
+    columns |= {name: [round(float(one[end])) for end in ends] for name, one in found.items()}
+    return Table(columns, title=f"Active members{f' {by}' if by else ''} (means)")
 
 
 def _ranged(name: str, values: Array, *, is_wide: bool = False) -> dict[str, list[str]]:

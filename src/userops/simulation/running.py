@@ -36,6 +36,7 @@ class Result:
     refused: Array
     redeemed: Array
     expired: Array
+    matured: Array
     rule_issued: Array
     rule_refused: Array
     active: Array
@@ -302,6 +303,7 @@ def _results(
             refused=found.refused[k],
             redeemed=found.redeemed[k],
             expired=found.expired[k],
+            matured=found.matured[k],
             rule_issued=found.rule_issued[k],
             rule_refused=found.rule_refused[k],
             active=found.active[k],

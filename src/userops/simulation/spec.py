@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from userops.core.chance import stream
 from userops.core.files import Section
+from userops.errors import InvalidValue
 from userops.program import Program
 from userops.simulation.asking import Rulebook
 from userops.simulation.behaviour import Behaviour, read_behaviours
@@ -52,6 +53,8 @@ class Spec:
     #: Points that the shops can hand out in a month.
     stock: float | None = None
     run: Run = field(factory=Run)
+    #: Of each fund, the share of its points that is redeemed in the end, where the plan states it.
+    redemption_rates: tuple[float | None, ...] = ()
 
     @cached_property
     def clock(self) -> Clock:
@@ -138,6 +141,7 @@ def read_spec(root: Section, program: Program) -> Spec | None:
     if stock is not None:
         most = stock.value("points_per_month", number)
         stock.finish()
+    rates = _read_rates(root, tuple(program.funds))
     if start is None or months is None or not groups:
         return None
     _check(root, program, behaviours)
@@ -148,6 +152,7 @@ def read_spec(root: Section, program: Program) -> Spec | None:
         behaviours=behaviours,
         cash=cash,
         stock=most,
+        redemption_rates=rates,
     )
 
 
@@ -161,6 +166,30 @@ def _read_cash(root: Section) -> Cash | None:
         floor=section.value("floor", number, None),
     )
     section.finish()
+    return found
+
+
+def _read_rates(root: Section, funds: tuple[str, ...]) -> tuple[float | None, ...]:
+    """Read `[accounting] redemption_rate`: one for all funds, or a table by fund."""
+    section = root.section("accounting")
+    if section is None:
+        return (None,) * len(funds)
+    if not isinstance(section.raw("redemption_rate"), Mapping):
+        everywhere = section.value("redemption_rate", _share, None)
+        section.finish()
+        return (everywhere,) * len(funds)
+    inner = section.section("redemption_rate")
+    assert inner is not None  # noqa: S101 — it is a table
+    found = tuple(inner.value(fund, _share, None) for fund in funds)
+    inner.finish()
+    section.finish()
+    return found
+
+
+def _share(value: Any) -> float:
+    found = number(value)
+    if not 0 <= found <= 1:
+        raise InvalidValue("must be between 0 and 1")
     return found
 
 
@@ -240,6 +269,14 @@ def _why_not_simulated(program: Program, kind: str) -> str:
 def group_names(spec: Spec) -> tuple[str, ...]:
     """Return the groups' names, `members` for the nameless one."""
     return tuple(group.name or "members" for group in spec.groups)
+
+
+def value_only_funds(spec: Spec) -> set[str]:
+    """Return the funds of a currency that is not spent, such as growth value."""
+    rules = spec.program.earn
+    return {r.fund for r in rules if r.currency != "points"} - {
+        r.fund for r in rules if r.currency == "points"
+    }
 
 
 def unit_costs(spec: Spec) -> np.ndarray[Any, np.dtype[np.float64]]:
