@@ -156,6 +156,7 @@ class BudgetExceeded(Rejected):
     period: str
     limit: int
     left: int
+    asked: int
 
 
 class InsufficientPoints(Rejected):

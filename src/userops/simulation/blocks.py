@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from userops.simulation.arrays import Array, Floats, Ints
 from userops.simulation.asking import Column, Columns
+from userops.simulation.cancelling import Cancellations, bills_of, cancel, joined
 from userops.simulation.facts import columns_of
 from userops.simulation.happenings import Happenings, happen
 from userops.simulation.population import Rows, World, make_rows
@@ -37,6 +38,9 @@ class Block:
     replications: int
     #: By (replication, group): the chance to redeem, and the share redeemed.
     redeem_parameters: tuple[Array, Array]
+    #: What is taken back, and the bills that redemptions pay, by (month, row); None where nothing asks for them.
+    cancelled: Cancellations | None = None
+    bills: Ints | None = None
     #: Columns that the program counts, and that events therefore do not carry.
     counter_names: tuple[str, ...] = ()
 
@@ -60,13 +64,17 @@ def gather(
                 kinds=spec.kinds,
                 words=spec.words,
                 kind=kind,
-                is_full=is_full or spec.program.ladder is not None,
+                is_full=is_full or spec.is_one_by_one or spec.program.ladder is not None,
             )
             for kind in range(len(spec.kinds))
         ]
         chances = world.stream("redeem", *where).random((spec.span.months, len(rows)), dtype=np.float32)
         wave = world.stream("run", *where).random(len(rows), dtype=np.float32)
-        parts.append(Part(rows, found, columns, local, place, chances, wave))
+        part = Part(rows, found, columns, local, place, chances, wave)
+        if spec.is_one_by_one:
+            part.cancelled = cancel(world, rows, found, clock=spec.clock, kinds=spec.kinds, where=where)
+            part.bills = bills_of(world, rows, where)
+        parts.append(part)
     names = [group.name for group in spec.groups]
     drawn = tuple(
         np.array([[world.of(name, path) for name in names] for world in worlds])
@@ -86,6 +94,8 @@ class Part:
     group: int
     chances: NDArray[np.float32]
     wave: NDArray[np.float32]
+    cancelled: Cancellations | None = None
+    bills: Ints | None = None
 
 
 def _empty(spec: Spec) -> Part:
@@ -136,5 +146,25 @@ def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array
         wave=np.concatenate([part.wave for part in parts]),
         replications=replications,
         redeem_parameters=drawn,
+        cancelled=_joined_cancellations(parts),
+        bills=None if parts[0].bills is None else np.concatenate([_bills(part) for part in parts], axis=1),
         counter_names=tuple(counter.name for counter in spec.program.counters),
     )
+
+
+def _bills(part: Part) -> Ints:
+    assert part.bills is not None  # noqa: S101 — all chunks of a plan have them, or none
+    return part.bills
+
+
+def _joined_cancellations(parts: Sequence[Part]) -> Cancellations | None:
+    """Lay the cancellations of chunks end to end."""
+    if any(part.cancelled is None for part in parts):
+        return None
+    found: list[Cancellations] = []
+    before = 0
+    for part in parts:
+        assert part.cancelled is not None  # noqa: S101 — looked at above
+        found.append(part.cancelled.shifted(before))
+        before += len(part.found.row)
+    return joined(found)

@@ -12,7 +12,7 @@ from userops.simulation.engine import Granted
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Lots
 from userops.simulation.redeeming import Redeeming
-from userops.simulation.spec import Spec
+from userops.simulation.spec import Spec, rule_names
 from userops.simulation.standings import Standings, tier_names
 
 
@@ -24,6 +24,9 @@ class Flows:
     refused: Array
     redeemed: Array
     expired: Array
+    clawed_back: Array
+    #: What cancellations gave back to budgets, in the month of the return, or the last of a period that is over.
+    returned: Array
     #: Points of lots whose expiry lies within the horizon, by (replication, part of the sample, fund).
     matured: Array
     #: By (replication, month, rule of the program).
@@ -41,13 +44,14 @@ class Flows:
 
 def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False) -> Flows:
     """Run the lots of a block through the months, and sum everything up."""
-    months, funds, rules = spec.span.months, len(spec.program.funds), len(spec.program.earn)
+    months, funds, rules = spec.span.months, len(spec.program.funds), len(rule_names(spec))
     parts = PARTS * len(spec.groups)
     shape = (block.replications, parts, months, funds)
     month_of = spec.clock.month_of
     who = (block.replication * parts + block.part).astype(np.int64)
     sums = {name: np.zeros(shape) for name in ("issued", "refused")}
     by_rule = {name: np.zeros((block.replications, months, rules)) for name in sums}
+    sums |= {name: np.zeros(shape) for name in ("clawed_back", "returned")}
     first = who * months
     for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
@@ -74,11 +78,13 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         sums["refused"],
         redeeming.redeemed,
         _expired(block, lots, who, shape),
+        sums["clawed_back"],
+        sums["returned"],
         matured,
         by_rule["issued"],
         by_rule["refused"],
-        _active(spec, block),
-        _by_tier(spec, block, granted),
+        active(spec, block),
+        by_tier(spec, block, None if spec.program.ladder is None else value_events(spec, block, granted)),
         redeeming.unserved,
         redeeming.log,
     )
@@ -104,7 +110,7 @@ def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Arr
     return total.reshape(shape)
 
 
-def _active(spec: Spec, block: Block) -> Array:
+def active(spec: Spec, block: Block) -> Array:
     """Count the active members by month and group."""
     months, groups = spec.span.months, len(spec.groups)
     rows, total = block.rows, np.zeros((block.replications, months + 1, groups))
@@ -121,14 +127,17 @@ def _active(spec: Spec, block: Block) -> Array:
     return total.cumsum(axis=1)[:, :-1]
 
 
-def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
-    """Count the active members by month and tier, as the ladder's columns see them at each month's end."""
+def by_tier(spec: Spec, block: Block, value: tuple[Array, Array, Array] | None) -> Array:
+    """Count the active members by month and tier, as the ladder's columns see them at each month's end.
+
+    `value`: whose value changed, when in microseconds, and by how much.
+    """
     ladder, months = spec.program.ladder, spec.span.months
     names = tier_names(spec.program)
     total = np.zeros((block.replications, months, len(names) if ladder is not None else 0))
-    if ladder is None or not len(block.rows):
+    if ladder is None or value is None or not len(block.rows):
         return total
-    member, at, value = _value_events(spec, block, granted)
+    member, at, points = value
     bounds, everybody = spec.clock.month_bounds(), np.arange(len(block.rows))
     groups = np.array([group.name for group in spec.groups])
     for month in range(months):
@@ -137,7 +146,7 @@ def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
         columns = {
             "member": member[inside],
             "at": at[inside].astype("datetime64[us]"),
-            "value": value[inside],
+            "value": points[inside],
         }
         kind = groups[group_at(block.rows, everybody, np.full(len(everybody), month))]
         found = ladder.standings(columns, end, records={"member": everybody, "kind": kind})
@@ -152,7 +161,7 @@ def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
     return total
 
 
-def _value_events(spec: Spec, block: Block, granted: Granted) -> tuple[Array, Array, Array]:
+def value_events(spec: Spec, block: Block, granted: Granted) -> tuple[Array, Array, Array]:
     """Return whose growth value rose when, and by how much."""
     clock = Standings(spec.program, spec.clock, len(spec.kinds), len(block.rows), block.rows.arrival)
     parts: list[tuple[Array, Array, Array]] = []

@@ -10,10 +10,18 @@ import numpy as np
 
 from userops.core.files import Section, load
 from userops.program import Program
-from userops.simulation.figures import FLOWS, Setting
+from userops.simulation.figures import FLOWS, RETURNED, Setting
 from userops.simulation.forecast import Forecast
 from userops.simulation.running import merged, run_tasks, tasks_of
-from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs, value_only_funds
+from userops.simulation.spec import (
+    Run,
+    Spec,
+    group_names,
+    read_spec,
+    rule_names,
+    unit_costs,
+    value_only_funds,
+)
 from userops.simulation.standings import tier_names
 
 _loaded: dict[str, Spec] = {}
@@ -59,7 +67,7 @@ def make_forecast(
     setting = setting_of(spec, seed, sample, replications, is_whole=is_whole)
     return Forecast(
         setting=setting,
-        data={name: merged(results, name) for name in FLOWS},
+        data={name: merged(results, name) for name in (*FLOWS, RETURNED)},
         matured=merged(results, "matured"),
         weights=merged(results, "weights"),
         rule_issued=merged(results, "rule_issued"),
@@ -83,9 +91,10 @@ def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, 
         timezone=spec.span.timezone,
         months=spec.span.months,
         funds=tuple(funds),
-        rules=tuple(rule.name for rule in spec.program.earn),
+        rules=rule_names(spec),
         rule_funds=tuple(
-            list(funds).index(rule.fund) if rule.currency == "points" else -1 for rule in spec.program.earn
+            list(funds).index(one.fund) if one.currency == "points" else -1
+            for one in (*spec.program.earn, *(() if spec.program.scheme is None else (spec.program.scheme,)))
         ),
         groups=group_names(spec),
         tiers=tier_names(spec.program) if spec.program.ladder is not None else (),

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.happenings import group_at
-from userops.simulation.lots import Lots, Queue
+from userops.simulation.lots import Queue
 from userops.simulation.spec import Spec, unit_costs
 
 #: Points that expire within so many months after this one make members redeem more.
@@ -22,12 +22,15 @@ class Redeeming:
 
     spec: Spec
     block: Any
-    lots: Lots
+    #: Lots in columns, or what reads them off a ledger.
+    lots: Any
     who: Ints
     parts: int
     redeemed: Floats = field(init=False)
     unserved: Floats = field(init=False)
     cash: Floats = field(init=False)
+    #: Points that rules handed out in the month before members redeem: they count against the stock.
+    handed_out: Floats = field(init=False)
     #: By (replication, group): the log of the chance not to redeem, and the share redeemed; by group, the others.
     log_stay: Floats = field(init=False)
     share: Floats = field(init=False)
@@ -46,6 +49,7 @@ class Redeeming:
         self.unserved = np.zeros((self.block.replications, months))
         opening = 0.0 if self.spec.cash is None else self.spec.cash.opening
         self.cash = np.full(self.block.replications, opening)
+        self.handed_out = np.zeros(self.block.replications)
         chance, share = self.block.redeem_parameters
         with np.errstate(divide="ignore"):
             self.log_stay = np.log1p(-chance).reshape(-1)
@@ -120,8 +124,22 @@ class Redeeming:
                 runs = self._runs(month, part)[row]
                 asks |= runs
                 points = np.where(runs, balance, points)
+        if self.block.bills is not None:
+            points = np.minimum(points, self._payable(month, row, group))
         asks &= points > 0
         return row[asks], points[asks]
+
+    def _payable(self, month: int, row: Ints, group: Ints) -> Ints:
+        """Return the most points that the members' sinks take for the bills of a month."""
+        sinks = self.spec.program.sinks
+        chosen = [sinks.get(self.spec.behaviours[one.name].sink) for one in self.spec.groups]
+        shares = [None if sink is None else sink.share_at_most for sink in chosen]
+        bills = self.block.bills[month, row].tolist()
+        most = [
+            2**62 if shares[k] is None else (bill * shares[k]).__floor__()
+            for bill, k in zip(bills, group.tolist(), strict=True)
+        ]
+        return np.array(most, dtype=np.int64)
 
     def _runs(self, month: int, part: float) -> Mask:
         """Return who takes part in a points run in this month: each member at most once."""
@@ -138,6 +156,7 @@ class Redeeming:
     def _serve(self, month: int, row: Ints, points: Ints) -> None:
         """Serve redemptions in order of members while stock and cash last; each whole or not at all."""
         stock = np.full(self.block.replications, np.inf if self.spec.stock is None else self.spec.stock)
+        stock -= self.handed_out
         cost = float(unit_costs(self.spec).max(initial=0.0))
         cash = self.spec.cash
         floor = -np.inf if cash is None or cash.floor is None else cash.floor

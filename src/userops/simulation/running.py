@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -12,11 +12,12 @@ from attrs import define, frozen
 from userops.errors import UseropsError
 from userops.simulation.arrays import Array, keep_memory
 from userops.simulation.blocks import Block, gather
-from userops.simulation.engine import Bound, Granted, grant
-from userops.simulation.flows import Flows, flows
+from userops.simulation.engine import Bound
+from userops.simulation.flows import Flows
+from userops.simulation.passing import passed, passed_by_the_clock
 from userops.simulation.population import World, chunk_sizes, sampled
-from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
+from userops.simulation.usage import Usage, period_codes
 
 #: Members that go through the months together: their state stays in the processor's cache, and no column of
 #: theirs is so large that the system takes its memory back in between.
@@ -36,6 +37,8 @@ class Result:
     refused: Array
     redeemed: Array
     expired: Array
+    clawed_back: Array
+    returned: Array
     matured: Array
     rule_issued: Array
     rule_refused: Array
@@ -84,17 +87,17 @@ def run_replications(
     sizes = [rows for world in worlds for _, _, rows in chunk_sizes(world)]
     blocks, total = _in_blocks(chunks, sizes), None
     usage: Usage | None = None
+    net: Usage | None = None
     for part in blocks:
         block = gather(spec, worlds, part)
-        granted = grant(spec, block, None)
-        used = used_by(spec, block, granted)
-        usage = used if usage is None else usage.plus(used)
-        found = flows(spec, block, granted)
-        total = found if total is None else _plus(total, found)
-    assert total is not None and usage is not None  # noqa: S101, PT018 — there is always a block
-    results = _results(spec, worlds, replications, total, usage, is_bound=False)
+        found = passed(spec, block)
+        usage = found.usage if usage is None else usage.plus(found.usage)
+        net = found.net if net is None else net.plus(found.net)
+        total = found.flows if total is None else _plus(total, found.flows)
+    assert total is not None and usage is not None and net is not None  # noqa: S101, PT018 — there is always a block
+    results = _results(spec, worlds, replications, total, net, is_bound=False)
     bound = usage.bound(spec)
-    if _limits_redemption(spec) and len(blocks) > 1:
+    if _needs_all(spec) and len(blocks) > 1:
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
     limits = usage.limits(spec)
@@ -106,8 +109,14 @@ def run_replications(
     return results
 
 
-def _limits_redemption(spec: Spec) -> bool:
-    return spec.stock is not None or (spec.cash is not None and spec.cash.floor is not None)
+def _needs_all(spec: Spec) -> bool:
+    """Say whether what a member does asks for all others: stock, the cash floor, caps of a whole scheme."""
+    scheme = spec.program.scheme
+    return (
+        spec.stock is not None
+        or (spec.cash is not None and spec.cash.floor is not None)
+        or (scheme is not None and any(cap.scope == "program" for cap in scheme.caps))
+    )
 
 
 def _in_blocks(
@@ -147,130 +156,8 @@ def _bound_results(
     spec: Spec, worlds: Sequence[World], replications: Sequence[int], block: Block, bound: Bound
 ) -> list[Result]:
     """Run whole replications in order of time."""
-    granted = grant_by_the_clock(spec, block, bound)
-    found = flows(spec, block, granted)
-    usage = used_by(spec, block, granted)
-    return _results(spec, worlds, replications, found, usage, is_bound=True)
-
-
-def shared_of(spec: Spec, block: Block, bound: Bound) -> Shared:
-    """Return the limits that a block's replications share, unused; budgets that do not bind are left out."""
-    funds = list(spec.program.funds.values())
-    budgets = np.array([np.inf if fund.budget is None else float(fund.budget.points) for fund in funds])
-    return Shared(
-        budgets=np.repeat(budgets[:, None], block.replications, axis=1),
-        fund_periods=[
-            None if fund.budget is None or k not in bound.funds else spec.clock.periods[fund.budget.per]
-            for k, fund in enumerate(funds)
-        ],
-        weight=block.weight,
-        replication=block.replication,
-        caps=len(spec.book.shared),
-        replications=block.replications,
-    )
-
-
-@define(eq=False)
-class Usage:
-    """What was asked of shared limits, by replication and period."""
-
-    #: Of each fund with a budget: (replication, period) points.
-    funds: dict[int, Array]
-    #: Of each program-wide cap: (replication, period) times and points.
-    caps: dict[int, tuple[Array, Array]]
-
-    def plus(self, other: Usage) -> Usage:
-        """Add what other members asked."""
-        return Usage(
-            {k: one + other.funds[k] for k, one in self.funds.items()},
-            {k: (a + other.caps[k][0], b + other.caps[k][1]) for k, (a, b) in self.caps.items()},
-        )
-
-    def bound(self, spec: Spec) -> Array:
-        """Say of each replication whether a shared limit binds."""
-        exceeded = [over for _, _, over in self._exceeded(spec)]
-        size = len(next(iter(self.funds.values()))) if self.funds else len(next(iter(self.caps.values()))[0])
-        found = np.zeros(size, dtype=bool)
-        for over in exceeded:
-            found |= over
-        return found
-
-    def limits(self, spec: Spec) -> Bound:
-        """Return the limits that bind in any replication."""
-        over = [(kind, place) for kind, place, one in self._exceeded(spec) if one.any()]
-        return Bound({k for kind, k in over if kind == "fund"}, {k for kind, k in over if kind == "cap"})
-
-    def _exceeded(self, spec: Spec) -> Iterator[tuple[str, int, Array]]:
-        """Yield each shared limit with whether more is asked than it bears, by replication."""
-        budgets = [fund.budget for fund in spec.program.funds.values()]
-        for k, one in self.funds.items():
-            budget = budgets[k] if k >= 0 else None
-            if budget is not None:
-                yield "fund", k, np.asarray((one > budget.points).any(axis=1))
-        for rules in spec.book.rules.values():
-            for x in (x for rule in rules for x in rule.limits):
-                if x.is_shared and x.slot >= 0:
-                    times, points = self.caps[x.slot]
-                    if x.limit.cap.times is not None:
-                        yield "cap", x.slot, np.asarray((times > x.limit.cap.times).any(axis=1))
-                    if x.limit.cap.points is not None:
-                        yield "cap", x.slot, np.asarray((points > x.limit.cap.points).any(axis=1))
-
-
-def grant_by_the_clock(spec: Spec, block: Block, bound: Bound) -> Granted:
-    """Run the rules with the limits that bind watched; a limit that comes to bind by that is watched too."""
-    while True:
-        granted = grant(spec, block, shared_of(spec, block, bound), bound)
-        more = used_by(spec, block, granted).limits(spec)
-        if more.funds <= bound.funds and more.caps <= bound.caps:
-            return granted
-        bound = Bound(bound.funds | more.funds, bound.caps | more.caps)
-
-
-def _period_codes(spec: Spec, per: str) -> tuple[Array, Array]:
-    """Return of each day the place of its period, and of each period the month in which it ends."""
-    places = np.unique(spec.clock.periods[per], return_inverse=True)[1]
-    last = np.zeros(places.max() + 1, dtype=np.int64)
-    np.maximum.at(last, places, spec.clock.month_of)
-    return places, last
-
-
-def used_by(spec: Spec, block: Block, granted: Granted) -> Usage:
-    """Sum what was asked of shared limits."""
-    funds = {
-        k: _period_codes(spec, fund.budget.per)[0]
-        for k, fund in enumerate(spec.program.funds.values())
-        if fund.budget is not None
-    }
-    caps = {k: _period_codes(spec, per)[0] for k, (_, per) in enumerate(spec.book.shared)}
-    asked = {k: np.zeros((block.replications, places.max() + 1)) for k, places in funds.items()}
-    counted = {
-        k: (np.zeros((block.replications, p.max() + 1)), np.zeros((block.replications, p.max() + 1)))
-        for k, p in caps.items()
-    }
-    # A replication without members asks for nothing, and is counted all the same.
-    if not asked and not counted:
-        asked[-1] = np.zeros((block.replications, 1))
-    for kind, one in granted.events.items():
-        for place, rule in enumerate(spec.book.rules[kind]):
-            if rule.fund not in asked and not rule.shared_counts:
-                continue
-            points = one.given[place] + one.refused[place]
-            hit = np.flatnonzero(points != 0)
-            row, worth = one.row[hit], points[hit] * block.weight[one.row[hit]]
-            replication = block.replication[row].astype(np.int64)
-            if rule.fund in asked:
-                _add_up(asked[rule.fund], replication, funds[rule.fund][one.day[hit]], worth)
-            for slot in rule.shared_counts:
-                at = caps[slot][one.day[hit]]
-                _add_up(counted[slot][0], replication, at, block.weight[row])
-                _add_up(counted[slot][1], replication, at, worth)
-    return Usage(asked, counted)
-
-
-def _add_up(total: Array, replication: Array, period: Array, worth: Array) -> None:
-    code = replication * total.shape[1] + period
-    total += np.bincount(code, worth, minlength=total.size).reshape(total.shape)
+    found = passed_by_the_clock(spec, block, bound)
+    return _results(spec, worlds, replications, found.flows, found.net, is_bound=True)
 
 
 def _plus(one: Flows, other: Flows) -> Flows:
@@ -290,7 +177,7 @@ def _results(
     peaks: dict[int, Array] = {}
     for k, fund in enumerate(spec.program.funds.values()):
         if fund.budget is not None and fund.budget.per in ("day", "week"):
-            _, last = _period_codes(spec, fund.budget.per)
+            _, last = period_codes(spec, fund.budget.per)
             most = np.zeros((len(worlds), spec.span.months))
             for month in range(spec.span.months):
                 inside = usage.funds[k][:, last == month]
@@ -303,6 +190,8 @@ def _results(
             refused=found.refused[k],
             redeemed=found.redeemed[k],
             expired=found.expired[k],
+            clawed_back=found.clawed_back[k],
+            returned=found.returned[k],
             matured=found.matured[k],
             rule_issued=found.rule_issued[k],
             rule_refused=found.rule_refused[k],
