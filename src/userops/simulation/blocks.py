@@ -106,13 +106,17 @@ class Part(Chunk):
     wave: NDArray[np.float32]
 
 
+def no_rows() -> Rows:
+    """Return no members."""
+    none = np.zeros(0, dtype=np.int16)
+    return Rows(none.astype(np.int8), none, none, none, none.astype(np.int8), none.astype(np.int32))
+
+
 def _empty(spec: Spec) -> Part:
-    empty = np.zeros(0, dtype=np.int32)
-    none8, none16 = empty.astype(np.int8), empty.astype(np.int16)
+    none = np.zeros(0, dtype=np.int32)
+    found = Happenings(none, none, none.astype(np.int8), none)
     chances = np.zeros((spec.span.months, 0), dtype=np.uint32)
-    rows = Rows(none8, none16, none16, none16, none8, empty)
-    found = Happenings(empty, empty, none8, empty)
-    return Part(rows, 0, 0, found, [{} for _ in spec.kinds], chances, empty.astype(np.float32))
+    return Part(no_rows(), 0, 0, found, [{} for _ in spec.kinds], chances, none.astype(np.float32))
 
 
 def _joined(spec: Spec, worlds: Sequence[World], parts: list[Part]) -> Block:
@@ -133,8 +137,15 @@ def _joined(spec: Spec, worlds: Sequence[World], parts: list[Part]) -> Block:
         }
         for kind in range(len(spec.kinds))
     ]
+    crowd = crowd_of(spec, worlds, parts)
     return Block(
-        *crowd_fields(spec, worlds, parts),
+        rows=crowd.rows,
+        replication=crowd.replication,
+        weight=crowd.weight,
+        part=crowd.part,
+        replications=crowd.replications,
+        weights=crowd.weights,
+        redeem_parameters=crowd.redeem_parameters,
         found=found,
         columns=columns,
         chances=np.concatenate([part.chances for part in parts], axis=1),
@@ -143,8 +154,8 @@ def _joined(spec: Spec, worlds: Sequence[World], parts: list[Part]) -> Block:
     )
 
 
-def crowd_fields(spec: Spec, worlds: Sequence[World], parts: Sequence[Chunk]) -> tuple[Any, ...]:
-    """Return the fields of a crowd: the members of chunks laid end to end."""
+def crowd_of(spec: Spec, worlds: Sequence[World], parts: Sequence[Chunk]) -> Crowd:
+    """Lay the members of chunks end to end."""
     sizes = [len(part.rows) for part in parts]
     offsets = [int(at) for at in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
     names = ("group", "arrival", "lapse", "becomes", "target")
@@ -163,14 +174,14 @@ def crowd_fields(spec: Spec, worlds: Sequence[World], parts: Sequence[Chunk]) ->
         np.array([[world.of(name, path) for name in groups] for world in worlds])
         for path in ("redeem_per_month", "redeem_share")
     ]
-    return (
-        Rows(*joined),
-        np.repeat([part.local for part in parts], sizes).astype(np.int32),
-        np.repeat([part.rows.weight for part in parts], sizes).astype(np.float64),
-        np.repeat([part.group * PARTS for part in parts], sizes).astype(np.int32) + place,
-        len(worlds),
-        weights,
-        (drawn[0], drawn[1]),
+    return Crowd(
+        rows=Rows(*joined),
+        replication=np.repeat([part.local for part in parts], sizes).astype(np.int32),
+        weight=np.repeat([part.rows.weight for part in parts], sizes).astype(np.float64),
+        part=np.repeat([part.group * PARTS for part in parts], sizes).astype(np.int32) + place,
+        replications=len(worlds),
+        weights=weights,
+        redeem_parameters=(drawn[0], drawn[1]),
     )
 
 

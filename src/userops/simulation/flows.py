@@ -83,26 +83,39 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
 class Posted:
     """Points that rules gave, or that were refused: whole sums first, then scaled to the real population.
 
-    In this order no sum depends on how members are laid out.
+    In this order no figure depends on how members and rules are laid out.
     """
 
     spec: Spec
     crowd: Crowd
-    by_fund: Array = field(init=False)
-    by_rule: Array = field(init=False)
+    #: By (replication, part, month, fund), and by (replication, group, month, rule): as sampled.
+    parts: Array = field(init=False)
+    groups: Array = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Start with nothing."""
         spec, replications = self.spec, self.crowd.replications
         months, funds, rules = spec.span.months, len(spec.program.funds), len(spec.program.earn)
-        self.by_fund = np.zeros((replications, PARTS * len(spec.groups), months, funds))
-        self.by_rule = np.zeros((replications, months, rules))
+        self.parts = np.zeros((replications, PARTS * len(spec.groups), months, funds))
+        self.groups = np.zeros((replications, len(spec.groups), months, rules))
 
     def add(self, rule: PreparedRule, points: Array) -> None:
         """Add a rule's points, by (replication, part, month)."""
-        found = points.reshape(self.by_fund.shape[:3]) * by_part(self.crowd.weights)[:, :, None]
-        self.by_fund[..., rule.fund] += found
-        self.by_rule[..., rule.index] += found.sum(axis=1)
+        found: Array = points.reshape(self.parts.shape[:3])
+        self.parts[..., rule.fund] += found
+        by_group = found.reshape(found.shape[0], -1, PARTS, found.shape[2]).sum(axis=2)
+        self.groups[..., rule.index] += by_group
+
+    @property
+    def by_fund(self) -> Array:
+        """Return real points by (replication, part, month, fund)."""
+        return self.parts * by_part(self.crowd.weights)[:, :, None, None]
+
+    @property
+    def by_rule(self) -> Array:
+        """Return real points by (replication, month, rule)."""
+        found: Array = (self.groups * self.crowd.weights[:, :, None, None]).sum(axis=1)
+        return found
 
 
 def _matured(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:

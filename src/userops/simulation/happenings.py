@@ -64,7 +64,7 @@ def happen(
     row = (keys >> DAY_BITS).astype(np.int32)
     found = Happenings(row, day, kind, rank_within(keys))
     for place, name in enumerate(kinds):
-        _draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
+        draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
     return found
 
 
@@ -157,7 +157,7 @@ def _once(rng: np.random.Generator, clock: Clock, rows: Ints, month: Ints, kind:
     return _pack(rows, _in_month(clock, month.astype(np.int64), part), place, kind)
 
 
-def _draw_data(
+def draw_data(
     world: World,
     rows: Rows,
     found: Happenings,

@@ -14,14 +14,15 @@ from userops.simulation.arrays import Array, keep_memory
 from userops.simulation.blocks import Block, gather
 from userops.simulation.engine import Bound, Granted, grant
 from userops.simulation.flows import Flows, flows
+from userops.simulation.month_pass import month_pass
 from userops.simulation.population import World, chunk_sizes, sampled
 from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
 from userops.simulation.usage import Usage, period_codes, used_by
 
-#: Members that go through the months together: their state stays in the processor's cache, and no column of
-#: theirs is so large that the system takes its memory back in between.
-BLOCK = 4096
+#: Members that go through the days together: their state stays in the processor's cache, and no column of
+#: theirs is so large that the system takes its memory back in between. By months there is less of each.
+BLOCK, MONTH_BLOCK = 2**12, 2**15
 
 
 class SimulationFailed(UseropsError, RuntimeError):
@@ -83,14 +84,12 @@ def run_replications(
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
     sizes = [rows for world in worlds for _, _, rows in chunk_sizes(world)]
-    blocks, total = _in_blocks(chunks, sizes), None
+    blocks, total = _in_blocks(chunks, sizes, block_of(spec)), None
     usage: Usage | None = None
+    block: Block | None = None
     for part in blocks:
-        block = gather(spec, worlds, part)
-        granted = grant(spec, block, None)
-        used = used_by(spec, block, granted)
+        found, used, block = (day_pass if spec.why_by_days else month_pass)(spec, worlds, part)
         usage = used if usage is None else usage.plus(used)
-        found = flows(spec, block, granted)
         total = found if total is None else _plus(total, found)
     assert total is not None and usage is not None  # noqa: S101, PT018 — there is always a block
     results = _results(spec, worlds, replications, total, usage, is_bound=False)
@@ -99,7 +98,7 @@ def run_replications(
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
     limits = usage.limits(spec)
-    if again and len(worlds) == len(blocks) == 1:
+    if again and block is not None and len(worlds) == len(blocks) == 1:
         # The one block holds the whole replication: no need to draw it again.
         return _bound_results(spec, worlds, replications, block, limits)
     for k, result in zip(again, _by_the_clock(spec, worlds, replications, again, limits), strict=True):
@@ -107,17 +106,31 @@ def run_replications(
     return results
 
 
+def block_of(spec: Spec) -> int:
+    """Return how many members go through a plan's horizon together."""
+    return BLOCK if spec.why_by_days else MONTH_BLOCK
+
+
+def day_pass(
+    spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]]
+) -> tuple[Flows, Usage, Block]:
+    """Run some chunks (which world, group, number) of replications through the days, as if no shared limit bound."""
+    block = gather(spec, worlds, chunks)
+    granted = grant(spec, block, None)
+    return flows(spec, block, granted), used_by(spec, block, granted), block
+
+
 def _limits_redemption(spec: Spec) -> bool:
     return spec.stock is not None or (spec.cash is not None and spec.cash.floor is not None)
 
 
 def _in_blocks(
-    chunks: Sequence[tuple[int, int, int]], sizes: Sequence[int]
+    chunks: Sequence[tuple[int, int, int]], sizes: Sequence[int], most: int
 ) -> list[list[tuple[int, int, int]]]:
     blocks: list[list[tuple[int, int, int]]] = [[]]
     filled = 0
     for chunk, size in zip(chunks, sizes, strict=True):
-        if filled and filled + size > BLOCK:
+        if filled and filled + size > most:
             blocks.append([])
             filled = 0
         blocks[-1].append(chunk)
@@ -241,7 +254,7 @@ def tasks_of(
     for group in spec.groups:
         total = group.members + group.joins.mean() * spec.span.months
         rows += total if sample is None else min(total, sample)
-    each = int(max(1, min(64, BLOCK // max(1.0, rows))))
+    each = int(max(1, min(64, block_of(spec) // max(1.0, rows))))
     return [
         Task(load, content, seed, tuple(range(low, min(low + each, replications))), sample, is_free)
         for low in range(0, replications, each)

@@ -67,7 +67,7 @@ class Wanting:
         For 1 - (1 - r)^x is at most -log(1 - r) · x, and expiry pulls by at most 1 + `near`.
         """
         with np.errstate(over="ignore"):
-            slope = np.minimum(-self.log_stay * 2 * (1 + self.near), 1e30)
+            slope = np.minimum(-self.log_stay * 2 * (1 + self.near), 1e17)
         return slope, self.half
 
     def runs(self, month: int, wave: Array) -> Mask | None:
