@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from attrs import define
+from attrs import define, field
 
 from userops.core.calendar import micros
 from userops.simulation.arrays import Array, Ints
-from userops.simulation.blocks import PARTS, Block
+from userops.simulation.asking import PreparedRule
+from userops.simulation.blocks import PARTS, Block, Crowd, by_part
 from userops.simulation.engine import Granted
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Lots
@@ -24,9 +25,6 @@ class Flows:
     refused: Array
     redeemed: Array
     expired: Array
-    clawed_back: Array
-    #: What cancellations gave back to budgets, in the month of the return, or the last of a period that is over.
-    returned: Array
     #: Points of lots whose expiry lies within the horizon, by (replication, part of the sample, fund).
     matured: Array
     #: By (replication, month, rule of the program).
@@ -40,31 +38,41 @@ class Flows:
     unserved: Array
     #: Of each redemption (month, rows, points), when it was asked for.
     log: list[tuple[int, Ints, Ints]]
+    #: What cancellations took back, and of that what budgets got back: in the month of the return, or the last of
+    #: a period that is over. In columns nothing is taken back.
+    clawed_back: Array = field(init=False)
+    returned: Array = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start with nothing taken back."""
+        self.clawed_back, self.returned = np.zeros_like(self.issued), np.zeros_like(self.issued)
+
+    def plus(self, other: Flows) -> Flows:
+        """Add what other members came to."""
+        late = ("clawed_back", "returned")
+        names = [name for name in Flows.__slots__ if name not in ("__weakref__", "log", *late)]
+        found = Flows(**{name: getattr(self, name) + getattr(other, name) for name in names}, log=[])
+        for name in late:
+            setattr(found, name, getattr(self, name) + getattr(other, name))
+        return found
 
 
 def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False) -> Flows:
     """Run the lots of a block through the months, and sum everything up."""
-    months, funds, rules = spec.span.months, len(spec.program.funds), len(rule_names(spec))
-    parts = PARTS * len(spec.groups)
-    shape = (block.replications, parts, months, funds)
+    months, parts = spec.span.months, PARTS * len(spec.groups)
+    shape = (block.replications, parts, months, len(spec.program.funds))
     month_of = spec.clock.month_of
     who = (block.replication * parts + block.part).astype(np.int64)
-    sums = {name: np.zeros(shape) for name in ("issued", "refused")}
-    by_rule = {name: np.zeros((block.replications, months, rules)) for name in sums}
-    sums |= {name: np.zeros(shape) for name in ("clawed_back", "returned")}
     first = who * months
+    given, refused = Posted(spec, block), Posted(spec, block)
     for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
-            for name, points in (("issued", one.given[place]), ("refused", one.refused[place])):
+            for posted, points in ((given, one.given[place]), (refused, one.refused[place])):
                 if not rule.is_points or not points.any():
                     continue
                 # What is not given adds nothing: no need to leave it out.
                 code = first[one.row] + month_of[one.day]
-                worth = points * block.weight[one.row]
-                found = np.bincount(code, worth, minlength=block.replications * parts * months)
-                found = found.reshape(shape[:3])
-                sums[name][..., rule.fund] += found
-                by_rule[name][..., rule.index] += found.sum(axis=1)
+                posted.add(rule, np.bincount(code, points, minlength=int(np.prod(shape[:3]))))
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
     matured = _matured(block, lots, who, shape)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
@@ -74,15 +82,13 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         lots.close(now)
     redeeming.close()
     return Flows(
-        sums["issued"],
-        sums["refused"],
+        given.by_fund,
+        refused.by_fund,
         redeeming.redeemed,
         _expired(block, lots, who, shape),
-        sums["clawed_back"],
-        sums["returned"],
         matured,
-        by_rule["issued"],
-        by_rule["refused"],
+        given.by_rule,
+        refused.by_rule,
         active(spec, block),
         by_tier(spec, block, None if spec.program.ladder is None else value_events(spec, block, granted)),
         redeeming.unserved,
@@ -90,14 +96,52 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
     )
 
 
+@define(eq=False)
+class Posted:
+    """Points that rules gave, or that were refused: whole sums first, then scaled to the real population.
+
+    In this order no figure depends on how members and rules are laid out.
+    """
+
+    spec: Spec
+    crowd: Crowd
+    #: By (replication, part, month, fund), and by (replication, group, month, rule): as sampled.
+    parts: Array = field(init=False)
+    groups: Array = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start with nothing."""
+        spec, replications = self.spec, self.crowd.replications
+        months, funds, rules = spec.span.months, len(spec.program.funds), len(rule_names(spec))
+        self.parts = np.zeros((replications, PARTS * len(spec.groups), months, funds))
+        self.groups = np.zeros((replications, len(spec.groups), months, rules))
+
+    def add(self, rule: PreparedRule, points: Array) -> None:
+        """Add a rule's points, by (replication, part, month)."""
+        found: Array = points.reshape(self.parts.shape[:3])
+        self.parts[..., rule.fund] += found
+        by_group = found.reshape(found.shape[0], -1, PARTS, found.shape[2]).sum(axis=2)
+        self.groups[..., rule.index] += by_group
+
+    @property
+    def by_fund(self) -> Array:
+        """Return real points by (replication, part, month, fund)."""
+        return self.parts * by_part(self.crowd.weights)[:, :, None, None]
+
+    @property
+    def by_rule(self) -> Array:
+        """Return real points by (replication, month, rule)."""
+        found: Array = (self.groups * self.crowd.weights[:, :, None, None]).sum(axis=1)
+        return found
+
+
 def _matured(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
     """Sum the points whose fate the horizon sees: those of lots that expire in it, before any is redeemed."""
     months, funds = shape[2], shape[3]
     due = np.flatnonzero(lots.bucket < 2 * months)
     code = who[lots.row[due]] * funds + lots.fund[due]
-    worth = lots.left[due] * block.weight[lots.row[due]]
-    total = np.bincount(code, worth, minlength=shape[0] * shape[1] * funds)
-    return total.reshape(shape[0], shape[1], funds)
+    total = np.bincount(code, lots.left[due], minlength=shape[0] * shape[1] * funds)
+    return total.reshape(shape[0], shape[1], funds) * by_part(block.weights)[:, :, None]
 
 
 def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
@@ -106,14 +150,17 @@ def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Arr
     left = lots.unspent()
     gone = np.flatnonzero((lots.bucket < 2 * months) & (left > 0))
     code = (who[lots.row[gone]] * months + lots.bucket[gone] // 2) * funds + lots.fund[gone]
-    total = np.bincount(code, left[gone] * block.weight[lots.row[gone]], minlength=int(np.prod(shape)))
-    return total.reshape(shape)
+    total = np.bincount(code, left[gone], minlength=int(np.prod(shape)))
+    return total.reshape(shape) * by_part(block.weights)[:, :, None, None]
 
 
-def active(spec: Spec, block: Block) -> Array:
+def active(spec: Spec, block: Crowd) -> Array:
     """Count the active members by month and group."""
     months, groups = spec.span.months, len(spec.groups)
-    rows, total = block.rows, np.zeros((block.replications, months + 1, groups))
+    rows = block.rows
+    # By where members come from, too: that says how many real ones a row stands for.
+    origin = (block.replication.astype(np.int64) * groups + block.part // PARTS) * (months + 1)
+    total = np.zeros((block.replications, groups, months + 1, groups))
     stop = np.minimum(rows.lapse, months)
     turn = np.minimum(rows.becomes, stop)
     for at, group, sign in (
@@ -122,9 +169,10 @@ def active(spec: Spec, block: Block) -> Array:
         (turn, rows.target, 1),
         (stop, rows.target, -1),
     ):
-        code = (block.replication.astype(np.int64) * (months + 1) + at) * groups + group
-        total += sign * np.bincount(code, block.weight, minlength=total.size).reshape(total.shape)
-    return total.cumsum(axis=1)[:, :-1]
+        code = (origin + at) * groups + group
+        total += sign * np.bincount(code, minlength=total.size).reshape(total.shape)
+    real: Array = (total * block.weights[:, :, None, None]).sum(axis=1)
+    return real.cumsum(axis=1)[:, :-1]
 
 
 def by_tier(spec: Spec, block: Block, value: tuple[Array, Array, Array] | None) -> Array:

@@ -26,7 +26,7 @@ from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.blocks import Block
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Taken
-from userops.simulation.redeeming import AHEAD, Redeeming
+from userops.simulation.redeeming import Redeeming
 from userops.simulation.spec import Spec, unit_costs
 from userops.simulation.telling import (
     cancelled,
@@ -39,6 +39,7 @@ from userops.simulation.telling import (
     redemption_cancelled,
     row_of,
 )
+from userops.simulation.wanting import AHEAD
 from userops.simulation.weighing import Weighing
 
 

@@ -101,10 +101,7 @@ class Lots:
         """Lay out what rises and falls in which month."""
         months, rows = self.clock.span.months, self.rows
         self.rising = _summed(self.usable, self.row, self.left, months, rows)
-        bounds = self.clock.first_days
-        month = np.searchsorted(bounds, self.expiry, side="left") - 1
-        at_end = self.expiry == bounds[np.minimum(month + 1, months)]
-        self.bucket = np.where(month >= months, 2 * months, 2 * month + at_end).astype(np.int32)
+        self.bucket = buckets_of(self.clock, self.expiry)
         self.due = _summed(self.bucket, self.row, self.left, 2 * months, rows)
         self.balance = np.zeros(rows, dtype=np.int64)
         self.head = self.start[:-1].copy()
@@ -168,6 +165,15 @@ class Lots:
             if not need:
                 break
         return total
+
+
+def buckets_of(clock: Clock, expiry: Ints) -> Ints:
+    """Return of days of expiry 2 · month, + 1 at the very end of a month, and 2 · months beyond the horizon."""
+    bounds, months = clock.first_days, clock.span.months
+    month = np.searchsorted(bounds, expiry, side="left") - 1
+    at_end = expiry == bounds[np.minimum(month + 1, months)]
+    found: Ints = np.where(month >= months, 2 * months, 2 * month + at_end).astype(np.int32)
+    return found
 
 
 @define(eq=False)

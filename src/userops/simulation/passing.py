@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from attrs import define, field
 
 from userops.core.events import Event
-from userops.simulation.blocks import PARTS, Block
+from userops.simulation.blocks import PARTS, Block, gather
 from userops.simulation.engine import Bound, Granted, grant
 from userops.simulation.flows import Flows, flows
 from userops.simulation.living import Life
+from userops.simulation.month_pass import month_pass
+from userops.simulation.population import World
 from userops.simulation.reckoning import reckoned
 from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
@@ -24,17 +28,27 @@ class Passed:
     #: What was asked of shared limits, and that less what cancellations gave back.
     usage: Usage
     net: Usage
+    #: What was run; None where no events were drawn.
+    block: Block | None
     #: The events of members who went one event after the other.
     events: list[Event] = field(factory=list)
 
 
-def passed(spec: Spec, block: Block, *, is_logged: bool = False) -> Passed:
-    """Run a block as if no limit shared between members bound."""
+def passed(spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]]) -> Passed:
+    """Run some chunks (which world, group, number) of replications as if no limit shared between members bound."""
+    if not spec.why_by_days:
+        found, used, _ = month_pass(spec, worlds, chunks)
+        return Passed(found, used, used, None)
+    return passed_freely(spec, gather(spec, worlds, chunks))
+
+
+def passed_freely(spec: Spec, block: Block, *, is_logged: bool = False) -> Passed:
+    """Run a block through the days as if no limit shared between members bound."""
     if spec.is_one_by_one:
         return _lived(spec, block, is_watched=False)
     granted = grant(spec, block, None)
     used = used_by(spec, block, granted)
-    return Passed(flows(spec, block, granted, is_logged=is_logged), used, used)
+    return Passed(flows(spec, block, granted, is_logged=is_logged), used, used, block)
 
 
 def passed_by_the_clock(spec: Spec, block: Block, bound: Bound, *, is_logged: bool = False) -> Passed:
@@ -43,7 +57,7 @@ def passed_by_the_clock(spec: Spec, block: Block, bound: Bound, *, is_logged: bo
         return _lived(spec, block, is_watched=True)
     granted = _grant_by_the_clock(spec, block, bound)
     used = used_by(spec, block, granted)
-    return Passed(flows(spec, block, granted, is_logged=is_logged), used, used)
+    return Passed(flows(spec, block, granted, is_logged=is_logged), used, used, block)
 
 
 def _lived(spec: Spec, block: Block, *, is_watched: bool) -> Passed:
@@ -51,7 +65,7 @@ def _lived(spec: Spec, block: Block, *, is_watched: bool) -> Passed:
     who = (block.replication * parts + block.part).astype(np.int64)
     life = Life(spec, block, np.ones(len(block.rows), dtype=bool), who, parts, is_watched).run()
     found, usage, net = reckoned(life)
-    return Passed(found, usage, net, life.events)
+    return Passed(found, usage, net, block, life.events)
 
 
 def _shared_of(spec: Spec, block: Block, bound: Bound) -> Shared:

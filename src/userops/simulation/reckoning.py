@@ -18,7 +18,7 @@ from userops.simulation.flows import Flows, active, by_tier
 from userops.simulation.living import Life
 from userops.simulation.spec import rule_names
 from userops.simulation.telling import row_of
-from userops.simulation.usage import Usage, cap_periods, fund_periods, no_usage
+from userops.simulation.usage import Asked, Usage, no_usage
 
 
 @define(eq=False)
@@ -60,10 +60,13 @@ class Reckoning:
         self._names = rule_names(spec)
         rules = (block.replications, months, len(self._names))
         self.by_rule = {name: np.zeros(rules) for name in ("issued", "refused")}
-        self.usage, self.net = (no_usage(spec, block.replications) for _ in range(2))
+        self.usage, self.net = (no_usage(spec, block) for _ in range(2))
         self._ends = [micros(bound) for bound in spec.clock.month_bounds()[1:]]
         self._places = {name: k for k, name in enumerate(funds)}
-        self._budgets, self._caps = fund_periods(spec), cap_periods(spec)
+        periods = Asked(spec, block).periods
+        self._budgets, self._caps = (
+            {k: one for (what, k), one in periods.items() if what == name} for name in ("fund", "cap")
+        )
         self._shared = [(one.rule, one.shared_counts) for rules in spec.book.rules.values() for one in rules]
         for entry in life.books.ledger.entries():
             self._add(entry)
@@ -193,6 +196,7 @@ def reckoned(life: Life) -> tuple[Flows, Usage, Usage]:
     found = Reckoning(life)
     spec, block = life.spec, life.block
     columns = [np.array([one[k] for one in found.value], dtype=np.int64) for k in range(3)]
+    late = {name: found.flows.pop(name) for name in ("clawed_back", "returned")}
     sums = Flows(
         **found.flows,
         matured=found.matured,
@@ -203,4 +207,5 @@ def reckoned(life: Life) -> tuple[Flows, Usage, Usage]:
         unserved=life.unserved,
         log=[],
     )
+    sums.clawed_back, sums.returned = late["clawed_back"], late["returned"]
     return sums, found.usage, found.net

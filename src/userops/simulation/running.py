@@ -19,9 +19,9 @@ from userops.simulation.population import World, chunk_sizes, sampled
 from userops.simulation.spec import Spec
 from userops.simulation.usage import Usage, period_codes
 
-#: Members that go through the months together: their state stays in the processor's cache, and no column of
-#: theirs is so large that the system takes its memory back in between.
-BLOCK = 4096
+#: Members that go through the days together: their state stays in the processor's cache, and no column of
+#: theirs is so large that the system takes its memory back in between. By months there is less of each.
+BLOCK, MONTH_BLOCK = 2**12, 2**15
 
 
 class SimulationFailed(UseropsError, RuntimeError):
@@ -85,15 +85,15 @@ def run_replications(
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
     sizes = [rows for world in worlds for _, _, rows in chunk_sizes(world)]
-    blocks, total = _in_blocks(chunks, sizes), None
+    blocks = _in_blocks(chunks, sizes, block_of(spec))
     usage: Usage | None = None
     net: Usage | None = None
+    total: Flows | None = None
     for part in blocks:
-        block = gather(spec, worlds, part)
-        found = passed(spec, block)
+        found = passed(spec, worlds, part)
         usage = found.usage if usage is None else usage.plus(found.usage)
         net = found.net if net is None else net.plus(found.net)
-        total = found.flows if total is None else _plus(total, found.flows)
+        total = found.flows if total is None else total.plus(found.flows)
     assert total is not None and usage is not None and net is not None  # noqa: S101, PT018 — there is always a block
     results = _results(spec, worlds, replications, total, net, is_bound=False)
     bound = usage.bound(spec)
@@ -101,12 +101,17 @@ def run_replications(
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
     limits = usage.limits(spec)
-    if again and len(worlds) == len(blocks) == 1:
+    if again and found.block is not None and len(worlds) == len(blocks) == 1:
         # The one block holds the whole replication: no need to draw it again.
-        return _bound_results(spec, worlds, replications, block, limits)
+        return _bound_results(spec, worlds, replications, found.block, limits)
     for k, result in zip(again, _by_the_clock(spec, worlds, replications, again, limits), strict=True):
         results[k] = result
     return results
+
+
+def block_of(spec: Spec) -> int:
+    """Return how many members go through a plan's horizon together."""
+    return BLOCK if spec.why_by_days else MONTH_BLOCK
 
 
 def _needs_all(spec: Spec) -> bool:
@@ -120,12 +125,12 @@ def _needs_all(spec: Spec) -> bool:
 
 
 def _in_blocks(
-    chunks: Sequence[tuple[int, int, int]], sizes: Sequence[int]
+    chunks: Sequence[tuple[int, int, int]], sizes: Sequence[int], most: int
 ) -> list[list[tuple[int, int, int]]]:
     blocks: list[list[tuple[int, int, int]]] = [[]]
     filled = 0
     for chunk, size in zip(chunks, sizes, strict=True):
-        if filled and filled + size > BLOCK:
+        if filled and filled + size > most:
             blocks.append([])
             filled = 0
         blocks[-1].append(chunk)
@@ -158,11 +163,6 @@ def _bound_results(
     """Run whole replications in order of time."""
     found = passed_by_the_clock(spec, block, bound)
     return _results(spec, worlds, replications, found.flows, found.net, is_bound=True)
-
-
-def _plus(one: Flows, other: Flows) -> Flows:
-    names = [name for name in Flows.__slots__ if name not in ("__weakref__", "log")]
-    return Flows(**{name: getattr(one, name) + getattr(other, name) for name in names}, log=[])
 
 
 def _results(
@@ -222,7 +222,7 @@ def tasks_of(
     for group in spec.groups:
         total = group.members + group.joins.mean() * spec.span.months
         rows += total if sample is None else min(total, sample)
-    each = int(max(1, min(64, BLOCK // max(1.0, rows))))
+    each = int(max(1, min(64, block_of(spec) // max(1.0, rows))))
     return [
         Task(load, content, seed, tuple(range(low, min(low + each, replications))), sample, is_free)
         for low in range(0, replications, each)

@@ -20,6 +20,7 @@ from userops.simulation.clock import Clock, Span, clock_of
 from userops.simulation.distributions import Parameter, number
 from userops.simulation.facts import vocabulary
 from userops.simulation.happenings import MOST_KINDS
+from userops.simulation.monthly import why_by_days
 from userops.simulation.population import Group, World, read_population
 from userops.simulation.routing import check_kinds, is_one_by_one, place
 
@@ -80,6 +81,15 @@ class Spec:
     def book(self) -> Rulebook:
         """The program's rules, prepared."""
         return Rulebook.of(self.program, self.clock, self.kinds)
+
+    @cached_property
+    def why_by_days(self) -> str:
+        """What needs days; "" where the month pass gives the same figures."""
+        if self.stock is not None or (self.cash is not None and self.cash.floor is not None):
+            return "redemptions may be refused"
+        if self.is_one_by_one:
+            return "members live event by event"
+        return why_by_days(self.program, self.book, self.behaviours)
 
     @cached_property
     def words(self) -> dict[tuple[str, str], tuple[Any, ...] | None]:

@@ -21,7 +21,7 @@ from userops.simulation.arrays import Array
 from userops.simulation.blocks import Block, gather
 from userops.simulation.figures import FLOWS, outstanding
 from userops.simulation.flows import Flows
-from userops.simulation.passing import passed, passed_by_the_clock
+from userops.simulation.passing import passed_by_the_clock, passed_freely
 from userops.simulation.population import chunk_sizes
 from userops.simulation.spec import Spec, value_only_funds
 from userops.simulation.telling import graph_of, happened, invitations_of, members_of, redemption
@@ -83,7 +83,7 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     world = small.world(seed, 0, None)
     chunks = [(0, place, chunk) for place, chunk, _ in chunk_sizes(world)]
     block = gather(small, [world], chunks, is_full=True)
-    found = passed(small, block, is_logged=True)
+    found = passed_freely(small, block, is_logged=True)
     bound = found.usage.limits(small)
     is_bound = bool(bound.funds or bound.caps)
     if is_bound:

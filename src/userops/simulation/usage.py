@@ -1,14 +1,15 @@
-"""Usage: what was asked of the limits that members share, against what those bear."""
+"""Usage: what was asked of the limits that all members share, to see whether one binds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-from attrs import define
+from attrs import define, field
 
-from userops.simulation.arrays import Array
-from userops.simulation.blocks import Block
+from userops.simulation.arrays import Array, Ints
+from userops.simulation.asking import PreparedRule
+from userops.simulation.blocks import PARTS, Block, Crowd
 from userops.simulation.engine import Bound, Granted
 from userops.simulation.spec import Spec
 
@@ -21,20 +22,20 @@ class Usage:
     funds: dict[int, Array]
     #: Of each program-wide cap: (replication, period) times and points.
     caps: dict[int, tuple[Array, Array]]
+    replications: int
 
     def plus(self, other: Usage) -> Usage:
         """Add what other members asked."""
         return Usage(
             {k: one + other.funds[k] for k, one in self.funds.items()},
             {k: (a + other.caps[k][0], b + other.caps[k][1]) for k, (a, b) in self.caps.items()},
+            self.replications,
         )
 
     def bound(self, spec: Spec) -> Array:
         """Say of each replication whether a shared limit binds."""
-        exceeded = [over for _, _, over in self._exceeded(spec)]
-        size = len(next(iter(self.funds.values()))) if self.funds else len(next(iter(self.caps.values()))[0])
-        found = np.zeros(size, dtype=bool)
-        for over in exceeded:
+        found = np.zeros(self.replications, dtype=bool)
+        for _, _, over in self._exceeded(spec):
             found |= over
         return found
 
@@ -47,7 +48,7 @@ class Usage:
         """Yield each shared limit with whether more is asked than it bears, by replication."""
         budgets = [fund.budget for fund in spec.program.funds.values()]
         for k, one in self.funds.items():
-            budget = budgets[k] if k >= 0 else None
+            budget = budgets[k]
             if budget is not None:
                 yield "fund", k, np.asarray((one > budget.points).any(axis=1))
         for rules in spec.book.rules.values():
@@ -68,57 +69,73 @@ def period_codes(spec: Spec, per: str) -> tuple[Array, Array]:
     return places, last
 
 
-def fund_periods(spec: Spec) -> dict[int, Array]:
-    """Return of each fund with a budget the place of each day's budget period."""
-    return {
-        k: period_codes(spec, fund.budget.per)[0]
-        for k, fund in enumerate(spec.program.funds.values())
-        if fund.budget is not None
-    }
+@define(eq=False)
+class Asked:
+    """Whole sums of what members ask of shared limits, by (replication and group, period)."""
+
+    spec: Spec
+    crowd: Crowd
+    #: Of each fund with a budget, and of each program-wide cap: the period of each day.
+    periods: dict[tuple[str, int], Array] = field(init=False)
+    sums: dict[tuple[str, int, str], Array] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start with nothing asked."""
+        budgets = [fund.budget for fund in self.spec.program.funds.values()]
+        pers = {("fund", k): budget.per for k, budget in enumerate(budgets) if budget is not None}
+        pers |= {("cap", k): per for k, (_, per) in enumerate(self.spec.book.shared)}
+        self.periods = {key: period_codes(self.spec, per)[0] for key, per in pers.items()}
+        rows = self.crowd.replications * len(self.spec.groups)
+        self.sums = {
+            (*key, what): np.zeros((rows, places.max() + 1))
+            for key, places in self.periods.items()
+            for what in ("times", "points")
+        }
+
+    def is_watched(self, rule: PreparedRule) -> bool:
+        """Say whether a shared limit counts what a rule gives."""
+        return ("fund", rule.fund) in self.periods or bool(rule.shared_counts)
+
+    def add(self, rule: PreparedRule, row: Ints, day: Ints, *, times: Array | None, points: Array) -> None:
+        """Add what a rule asks for by (replication and group), on days; `times` None: once each."""
+        for key in [("fund", rule.fund), *(("cap", slot) for slot in rule.shared_counts)]:
+            if key in self.periods:
+                total = self.sums[*key, "points"]
+                code = row * total.shape[1] + self.periods[key][day]
+                total += np.bincount(code, points, minlength=total.size).reshape(total.shape)
+                if key[0] == "cap":
+                    count = np.bincount(code, times, minlength=total.size)
+                    self.sums[*key, "times"] += count.reshape(total.shape)
+
+    def usage(self) -> Usage:
+        """Return it for the real population."""
+        spec, crowd = self.spec, self.crowd
+        shape = (crowd.replications, len(spec.groups), -1)
+        real = {
+            key: (one.reshape(shape) * crowd.weights[:, :, None]).sum(axis=1)
+            for key, one in self.sums.items()
+        }
+        caps = range(len(spec.book.shared))
+        return Usage(
+            {k: one for (kind, k, what), one in real.items() if (kind, what) == ("fund", "points")},
+            {k: (real["cap", k, "times"], real["cap", k, "points"]) for k in caps},
+            crowd.replications,
+        )
 
 
-def cap_periods(spec: Spec) -> dict[int, Array]:
-    """Return of each program-wide cap the place of each day's period."""
-    return {k: period_codes(spec, per)[0] for k, (_, per) in enumerate(spec.book.shared)}
-
-
-def no_usage(spec: Spec, replications: int) -> Usage:
+def no_usage(spec: Spec, crowd: Crowd) -> Usage:
     """Return that nothing was asked yet."""
-
-    def zeros(places: Array) -> Array:
-        return np.zeros((replications, int(places.max()) + 1))
-
-    asked = {k: zeros(places) for k, places in fund_periods(spec).items()}
-    counted = {k: (zeros(places), zeros(places)) for k, places in cap_periods(spec).items()}
-    # A replication without members asks for nothing, and is counted all the same.
-    if not asked and not counted:
-        asked[-1] = np.zeros((replications, 1))
-    return Usage(asked, counted)
+    return Asked(spec, crowd).usage()
 
 
 def used_by(spec: Spec, block: Block, granted: Granted) -> Usage:
     """Sum what was asked of shared limits."""
-    funds, caps = fund_periods(spec), cap_periods(spec)
-    found = no_usage(spec, block.replications)
-    asked, counted = found.funds, found.caps
+    asked = Asked(spec, block)
+    group = block.replication.astype(np.int64) * len(spec.groups) + block.part // PARTS
     for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
-            if rule.fund not in asked and not rule.shared_counts:
-                continue
-            points = one.given[place] + one.refused[place]
-            hit = np.flatnonzero(points != 0)
-            row, worth = one.row[hit], points[hit] * block.weight[one.row[hit]]
-            replication = block.replication[row].astype(np.int64)
-            if rule.fund in asked:
-                add_up(asked[rule.fund], replication, funds[rule.fund][one.day[hit]], worth)
-            for slot in rule.shared_counts:
-                at = caps[slot][one.day[hit]]
-                add_up(counted[slot][0], replication, at, block.weight[row])
-                add_up(counted[slot][1], replication, at, worth)
-    return found
-
-
-def add_up(total: Array, replication: Array, period: Array, worth: Array) -> None:
-    """Add what each row is worth to its replication and period."""
-    code = replication * total.shape[1] + period
-    total += np.bincount(code, worth, minlength=total.size).reshape(total.shape)
+            if asked.is_watched(rule):
+                points = one.given[place] + one.refused[place]
+                hit = np.flatnonzero(points != 0)
+                asked.add(rule, group[one.row[hit]], one.day[hit], times=None, points=points[hit])
+    return asked.usage()
