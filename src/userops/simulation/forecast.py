@@ -212,7 +212,7 @@ class Forecast:
 
         A rule's cost is what the points it issues in a month will have cost in the end: points · unit cost of
         its fund · the share redeemed in the end. Over a fund's rules that is the fund's cost paid and its
-        liability together.
+        liability together. Rules that give growth value are left out: it costs nothing.
         """
         if name not in RULE_SERIES:
             raise InvalidValue(f"by rule there are {', '.join(RULE_SERIES)}, not {str(name)[:60]!r}")
@@ -220,6 +220,8 @@ class Forecast:
         found: dict[str, Array] = {}
         for place, rule in enumerate(self.setting.rules):
             fund = self.setting.rule_funds[place]
+            if fund < 0:
+                continue
             values = data[:, :, place]
             if name == "cost":
                 values = values * self.redemption_rates[:, fund : fund + 1] * self.setting.unit_costs[fund]

@@ -81,8 +81,8 @@ def notes(forecast: Forecast) -> Any:
 def budget_table(forecast: Forecast) -> Table:
     """Return the funds: asked, issued, budget, and the chance to be over it."""
     rows = []
-    for place in point_funds(forecast):
-        fund, budget = forecast.setting.funds[place], forecast.setting.budgets[place]
+    for place, fund in enumerate(forecast.setting.funds):
+        budget = forecast.setting.budgets[place]
         over = None if budget is None else forecast.probability_over_budget(fund)
         rows.append(
             {
@@ -119,8 +119,7 @@ def accounting_table(forecast: Forecast) -> Table:
     """Return each fund's money: what a point costs, how many are redeemed in the end, paid and still owed."""
     rates, setting = forecast.redemption_rates.mean(axis=0), forecast.setting
     rows = []
-    for place in point_funds(forecast):
-        fund = setting.funds[place]
+    for place, fund in enumerate(setting.funds):
         owed = forecast.values("liability", fund)[:, -1]
         low, high = np.quantile(owed, [0.05, 0.95])
         rows.append(
@@ -143,19 +142,13 @@ def accounting_table(forecast: Forecast) -> Table:
     return Table.of_rows(rows, names, title=title, notes=[note], formats={"unit cost": str})
 
 
-def point_funds(forecast: Forecast) -> list[int]:
-    """Return the places of the funds whose points are spent, not of those that only count (growth value)."""
-    setting = forecast.setting
-    return [place for place, fund in enumerate(setting.funds) if fund not in setting.counting_funds]
-
-
 def _rates_in_words(forecast: Forecast) -> str:
     rates, setting = forecast.redemption_rates.mean(axis=0), forecast.setting
     known = []
-    for place in point_funds(forecast):
+    for place, fund in enumerate(setting.funds):
         stated = setting.redemption_rates[place] is not None
         if stated or forecast.matured[..., place].any():
-            known.append(f"{setting.funds[place]} {rates[place]:.0%}{' by the plan' if stated else ''}")
+            known.append(f"{fund} {rates[place]:.0%}{' by the plan' if stated else ''}")
     if not known:
         return "all are expected back: none expires within the horizon"
     return f"of what expires within the horizon: {', '.join(known)}"

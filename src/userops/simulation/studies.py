@@ -11,6 +11,7 @@ from attrs import field, frozen
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
+from userops.simulation.asking import needs_tier
 from userops.simulation.figures import STOCKS, short
 from userops.simulation.forecast import Forecast
 from userops.simulation.making import make_forecast
@@ -213,11 +214,12 @@ def only_fund(plan: Any, fund: str) -> Any:
     if not any(rule.fund == fund for rule in spec.program.earn):
         raise InvalidValue(f"no rule uses fund {fund!r}")
     kinds = {rule.on for rule in spec.program.earn if rule.fund == fund}
-    if spec.program.ladder is not None:
-        return plan
     names = {limit.name for rule in spec.program.earn if rule.on in kinds for limit in rule.limits}
+    value = {r.on for r in spec.program.earn if r.currency == spec.program.value_currency}
     while True:
         more = {r.on for r in spec.program.earn if {x.name for x in r.limits} & names or r.on in kinds}
+        if any(needs_tier(r) for r in spec.program.earn if r.on in more):
+            more |= value
         more_names = {x.name for r in spec.program.earn if r.on in more for x in r.limits}
         if more <= kinds and more_names <= names:
             break
