@@ -71,11 +71,28 @@ def notes(forecast: Forecast) -> Any:
         notes.append(
             f"In {int(forecast.bound.sum()):,} replications a limit shared by all members bound in the sample."
         )
+    notes += noise_notes(forecast)
     notes.append(
         f"Liability: what the outstanding points will cost{money}: at their funds' unit cost, as far as they "
         f"are redeemed in the end ({_rates_in_words(forecast)})."
     )
     return tuple(notes)
+
+
+def noise_notes(forecast: Forecast) -> list[str]:
+    """Return where chance among the sample's members made a budget bind that the real population would keep."""
+    found = []
+    for place, fund in enumerate(forecast.setting.funds):
+        if forecast.setting.budgets[place] is None:
+            continue
+        real, sample = forecast.probability_over_budget(fund), forecast.over_in_the_sample(fund)
+        if sample - real.overall > max(0.01, 2 * real.error):
+            found.append(
+                f"Fund {fund}: its budget bound in {sample:.1%} of the samples, and binds in {real.overall:.1%} "
+                "at the real size. Its refused points are overstated by that, its issued points understated: "
+                "draw a larger sample."
+            )
+    return found
 
 
 def budget_table(forecast: Forecast) -> Table:
