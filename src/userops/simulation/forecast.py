@@ -281,7 +281,7 @@ class Forecast:
     def tornado(self, name: str = "liability", fund: str | None = None) -> Tornado:
         """Return which unknown parameter moves a figure most, over the horizon."""
         values, rows = self.total(name, fund), []
-        for path, drawn in self.drawn.items():
+        for path, drawn in presenting.distinct(self.drawn).items():
             if len(np.unique(drawn)) > 1:
                 low, high = np.quantile(drawn, [0.25, 0.75])
                 rows.append(

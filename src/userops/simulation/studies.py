@@ -59,7 +59,7 @@ class Comparison:
         for place, (name, forecast) in enumerate(self.forecasts.items()):
             row: dict[str, Any] = {"variant": name}
             for series in ("issued", "refused", "redeemed", "cost", "liability"):
-                row[series] = short(float(forecast.total(series).mean()))
+                row[series] = float(forecast.total(series).mean())
             if place:
                 found = self.difference(name, "cost")
                 row["cost more than the first"] = (
@@ -72,7 +72,9 @@ class Comparison:
             f"{first.replications:,} replications of each, seed {first.setting.seed}, under the same chance: "
             "differences are taken replication by replication (mean, and the middle 90%)."
         )
-        return Table.of_rows(rows, names, title=f"Variants over {first.months} months", notes=[note])
+        title = f"Variants over {first.months} months"
+        formats = dict.fromkeys(names[1:-1], short)
+        return Table.of_rows(rows, names, title=title, notes=[note], formats=formats)
 
     def over_budget(self) -> Table:
         """Return the chance to be over budget, by fund and variant."""
