@@ -8,11 +8,10 @@ import attrs
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from userops.simulation import Plan, running
 from userops.simulation.spec import Run
-from userops.simulation.trace import _scaled
 
 KINDS = ("a.done", "b.done", "c.done")
 MONTHLY = ("month", "year", "lifetime")

@@ -73,7 +73,7 @@ def gather(
                 kinds=spec.kinds,
                 words=spec.words,
                 kind=kind,
-                is_full=is_full or spec.is_one_by_one or spec.program.ladder is not None,
+                is_full=is_full or spec.is_one_by_one,
             )
             for kind in range(len(spec.kinds))
         ]

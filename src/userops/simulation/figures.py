@@ -85,8 +85,6 @@ class Setting:
     #: The tiers by name, None for members below the lowest.
     tiers: tuple[str | None, ...]
     unit_costs: tuple[float, ...]
-    #: Funds of a currency that is not spent: growth value.
-    counting_funds: tuple[str, ...]
     #: The funds as the ledger declares them: unit cost, and kind of accounts.
     accounts: tuple[Fund, ...]
     #: Of each fund, the share of points redeemed in the end, where the plan states it.

@@ -213,7 +213,7 @@ class Forecast:
 
         A rule's cost is what the points it issues in a month will have cost in the end: points · unit cost of
         its fund · the share redeemed in the end. Over a fund's rules that is the fund's cost paid and its
-        liability together.
+        liability together. Rules that give growth value are left out: it costs nothing.
         """
         if name not in RULE_SERIES:
             raise InvalidValue(f"by rule there are {', '.join(RULE_SERIES)}, not {str(name)[:60]!r}")
@@ -221,6 +221,8 @@ class Forecast:
         found: dict[str, Array] = {}
         for place, rule in enumerate(self.setting.rules):
             fund = self.setting.rule_funds[place]
+            if fund < 0:
+                continue
             values = data[:, :, place]
             if name == "cost":
                 values = values * self.redemption_rates[:, fund : fund + 1] * self.setting.unit_costs[fund]
@@ -253,7 +255,19 @@ class Forecast:
         found: Array = self.asked_so_far(place, per) > limit
         return found
 
-    def asked_so_far(self, place: int, per: str) -> Array:
+    def over_in_the_sample(self, fund: str) -> float:
+        """Return in which share of the replications a fund's budget bound in the sample itself.
+
+        Where that is more than `probability_over_budget`, chance among the sample's members bound it, and the
+        real population, which evens out, would be refused less.
+        """
+        budget = self.setting.budgets[self.fund_place(fund)]
+        if budget is None:
+            raise InvalidValue(f"fund {fund!r} has no budget")
+        asked = self.asked_so_far(self.fund_place(fund), budget[1], is_settled=False)
+        return float((asked > budget[0]).any(axis=1).mean())
+
+    def asked_so_far(self, place: int, per: str, *, is_settled: bool = True) -> Array:
         """Return by (replication, month) what was asked in the budget period by the end of the month."""
         if per in ("day", "week"):
             return self.peaks[place]
@@ -263,12 +277,12 @@ class Forecast:
         for month in range(self.months):
             is_new = month == 0 or periods[month] != periods[month - 1]
             so_far[:, :, month] = parts[:, :, month] + (0 if is_new else so_far[:, :, month - 1])
-        return self.settled(so_far)
+        return self.settled(so_far) if is_settled else so_far.sum(axis=1)
 
     def tornado(self, name: str = "liability", fund: str | None = None) -> Tornado:
         """Return which unknown parameter moves a figure most, over the horizon."""
         values, rows = self.total(name, fund), []
-        for path, drawn in self.drawn.items():
+        for path, drawn in presenting.distinct(self.drawn).items():
             if len(np.unique(drawn)) > 1:
                 low, high = np.quantile(drawn, [0.25, 0.75])
                 rows.append(

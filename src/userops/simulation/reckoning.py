@@ -15,9 +15,12 @@ from userops.points.values import LotState
 from userops.program.rules import EarnRule
 from userops.simulation.arrays import Array
 from userops.simulation.flows import Flows, active, by_tier
+from userops.simulation.happenings import group_at
 from userops.simulation.living import Life
 from userops.simulation.spec import rule_names
+from userops.simulation.standings import tier_names
 from userops.simulation.telling import row_of
+from userops.simulation.tiering import MonthTiers
 from userops.simulation.usage import Asked, Usage, no_usage
 
 
@@ -191,11 +194,37 @@ class Reckoning:
         return bisect_left(self._ends, at)
 
 
+def _month_tiers(found: Reckoning) -> MonthTiers | None:
+    """Return the tiers of active members at the end of each month, from the value they got and gave back."""
+    spec, block = found.life.spec, found.life.block
+    ladder = spec.program.ladder
+    if ladder is None or not len(block.rows):
+        return None
+    listed = sorted(found.value, key=lambda one: one[:2])
+    row, at, points = (np.array([one[k] for one in listed], dtype=np.int64) for k in range(3))
+    everybody, bounds = np.arange(len(block.rows)), spec.clock.month_bounds()
+    groups = np.array([group.name for group in spec.groups])
+    places = {name: k for k, name in enumerate(tier_names(spec.program)[1:])}
+    rows, months, tiers = [], [], []
+    for month, end in enumerate(bounds[1:]):
+        inside = at < micros(end)
+        columns = {"member": row[inside], "at": at[inside].astype("datetime64[us]"), "value": points[inside]}
+        kind = groups[group_at(block.rows, everybody, month)]
+        standing = ladder.standings(columns, end, records={"member": everybody, "kind": kind})
+        mine = np.asarray(standing["member"]).astype(np.int64)
+        is_active = (block.rows.arrival[mine] <= month) & (month < block.rows.lapse[mine])
+        names = np.ma.filled(np.ma.asarray(standing["tier"]).astype(object), None)
+        code = np.array([places.get(name, -1) for name in names], dtype=np.int64)
+        rows.append(mine[is_active])
+        months.append(np.full(int(is_active.sum()), month))
+        tiers.append(code[is_active])
+    return MonthTiers(np.concatenate(rows), np.concatenate(months), np.concatenate(tiers))
+
+
 def reckoned(life: Life) -> tuple[Flows, Usage, Usage]:
     """Return the flows of lives, what was asked of shared limits, and that less what was given back."""
     found = Reckoning(life)
     spec, block = life.spec, life.block
-    columns = [np.array([one[k] for one in found.value], dtype=np.int64) for k in range(3)]
     late = {name: found.flows.pop(name) for name in ("clawed_back", "returned")}
     sums = Flows(
         **found.flows,
@@ -203,7 +232,7 @@ def reckoned(life: Life) -> tuple[Flows, Usage, Usage]:
         rule_issued=found.by_rule["issued"],
         rule_refused=found.by_rule["refused"],
         active=active(spec, block),
-        tiers=by_tier(spec, block, (columns[0], columns[1], columns[2])),
+        tiers=by_tier(spec, block, _month_tiers(found)),
         unserved=life.unserved,
         log=[],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -56,6 +57,8 @@ class Spec:
     #: Points that the shops can hand out in a month.
     stock: float | None = None
     run: Run = field(factory=Run)
+    #: Tiers are found before the rules that ask for them: their events carry them.
+    knows_tiers: bool = False
     #: Of each fund, the share of its points that is redeemed in the end, where the plan states it.
     redemption_rates: tuple[float | None, ...] = ()
 
@@ -81,6 +84,29 @@ class Spec:
     def book(self) -> Rulebook:
         """The program's rules, prepared."""
         return Rulebook.of(self.program, self.clock, self.kinds)
+
+    @property
+    def decides_tiers(self) -> bool:
+        """Say whether tiers are found on the way, event by event."""
+        return self.program.ladder is not None and not self.knows_tiers
+
+    @cached_property
+    def sides(self) -> tuple[Spec, Spec] | None:
+        """This in two: the rules that give value, and the others with the tiers known; None where they are one.
+
+        An event that carries a field named tier is told about it by the ladder's walk alone.
+        """
+        carries = any(name == "tier" for _, name in self.words)
+        if not self.decides_tiers or carries or not self.book.is_value_first:
+            return None
+        value = self.book.value_rules
+        found = []
+        for kept in (value, set(range(len(self.program.earn))) - value):
+            side = copy.copy(self)
+            side.knows_tiers = True
+            side.__dict__["book"] = self.book.part(kept)
+            found.append(side)
+        return found[0], found[1]
 
     @cached_property
     def why_by_days(self) -> str:

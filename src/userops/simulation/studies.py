@@ -11,6 +11,7 @@ from attrs import field, frozen
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
+from userops.simulation.asking import needs_tier
 from userops.simulation.figures import STOCKS, short
 from userops.simulation.forecast import Forecast
 from userops.simulation.making import make_forecast
@@ -58,7 +59,7 @@ class Comparison:
         for place, (name, forecast) in enumerate(self.forecasts.items()):
             row: dict[str, Any] = {"variant": name}
             for series in ("issued", "refused", "redeemed", "cost", "liability"):
-                row[series] = short(float(forecast.total(series).mean()))
+                row[series] = float(forecast.total(series).mean())
             if place:
                 found = self.difference(name, "cost")
                 row["cost more than the first"] = (
@@ -71,7 +72,9 @@ class Comparison:
             f"{first.replications:,} replications of each, seed {first.setting.seed}, under the same chance: "
             "differences are taken replication by replication (mean, and the middle 90%)."
         )
-        return Table.of_rows(rows, names, title=f"Variants over {first.months} months", notes=[note])
+        title = f"Variants over {first.months} months"
+        formats = dict.fromkeys(names[1:-1], short)
+        return Table.of_rows(rows, names, title=title, notes=[note], formats=formats)
 
     def over_budget(self) -> Table:
         """Return the chance to be over budget, by fund and variant."""
@@ -213,11 +216,12 @@ def only_fund(plan: Any, fund: str) -> Any:
     if not any(rule.fund == fund for rule in spec.program.earn):
         raise InvalidValue(f"no rule uses fund {fund!r}")
     kinds = {rule.on for rule in spec.program.earn if rule.fund == fund}
-    if spec.program.ladder is not None:
-        return plan
     names = {limit.name for rule in spec.program.earn if rule.on in kinds for limit in rule.limits}
+    value = {r.on for r in spec.program.earn if r.currency == spec.program.value_currency}
     while True:
         more = {r.on for r in spec.program.earn if {x.name for x in r.limits} & names or r.on in kinds}
+        if any(needs_tier(r) for r in spec.program.earn if r.on in more):
+            more |= value
         more_names = {x.name for r in spec.program.earn if r.on in more for x in r.limits}
         if more <= kinds and more_names <= names:
             break

@@ -111,6 +111,52 @@ def test_a_sample_has_the_spread_of_the_real_population():
     assert raw.std() > 2 * drawn[0].total("issued", "sales").std()
 
 
+def test_a_sample_says_of_budgets_and_liability_what_a_full_run_says():
+    """Means, spreads and the chance to be over budget, of 400 members drawn and of all 4,000."""
+    plan = Plan.load(PLAN).with_(
+        **{
+            "population.members": 4_000,
+            "population.joins_per_month": 0,
+            "behaviour.events_per_month.order.delivered": {"uniform": [0.05, 0.15]},
+            "behaviour.events_per_month.app.checkin.mean": 0.2,
+            "funds.sales.budget.points": 2_500_000,
+        }
+    )
+    count = 110
+    full = plan.simulate(seed=1, replications=count, sample=None)
+    small = plan.simulate(seed=2, replications=count, sample=400)
+    for name in ("asked", "liability"):
+        a, b = (one.values(name, "sales")[:, -1] for one in (full, small))
+        assert abs(a.mean() - b.mean()) < 4 * np.hypot(a.std(), b.std()) / np.sqrt(count)
+        assert 0.75 < b.std() / a.std() < 1.33
+    over = [one.probability_over_budget("sales") for one in (full, small)]
+    assert 0.2 < over[0].overall < 0.8
+    assert abs(over[0].overall - over[1].overall) < 4 * np.hypot(over[0].error, over[1].error)
+    # In a full run the budget binds where the fund is over; and in a sample chance among its members binds it too.
+    assert full.over_in_the_sample("sales") == over[0].overall
+
+
+def test_a_budget_that_only_the_sample_breaks_is_told():
+    """No parameter is unknown, and 50 members of 50,000 vary by far more than the real ones."""
+    plan = Plan.load(PLAN).with_(
+        **{
+            "population.members": 50_000,
+            "population.joins_per_month": 0,
+            "behaviour.lapse_per_month": 0,
+            "behaviour.redeem_per_month": 0,
+            "funds.sales.budget.points": 31_000_000,
+        }
+    )
+    forecast = plan.simulate(seed=1, replications=40, sample=50)
+    assert forecast.probability_over_budget("sales").overall < 0.05
+    assert forecast.over_in_the_sample("sales") > 0.2
+    assert "draw a larger sample" in " ".join(str(forecast).split())
+    with pytest.raises(InvalidValue):
+        forecast.over_in_the_sample("community")
+    larger = plan.simulate(seed=1, replications=3, sample=20_000)
+    assert "larger sample" not in " ".join(str(larger).split())
+
+
 def test_changing_one_rule_leaves_the_draws_of_others_alone():
     plan = Plan.load(PLAN).with_(**{"funds.sales.budget.points": 10**9})
     other = plan.with_(**{"earn.delivery.points": 7})
