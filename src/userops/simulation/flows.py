@@ -8,6 +8,7 @@ from attrs import define, field
 from userops.simulation.arrays import Array, Ints
 from userops.simulation.asking import PreparedRule
 from userops.simulation.blocks import PARTS, Block, Crowd, by_part
+from userops.simulation.crediting import CreditColumns
 from userops.simulation.engine import Granted, value_of
 from userops.simulation.lots import Lots
 from userops.simulation.redeeming import Redeeming
@@ -72,6 +73,10 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
                 # What is not given adds nothing: no need to leave it out.
                 code = first[one.row] + month_of[one.day]
                 posted.add(rule, np.bincount(code, points, minlength=int(np.prod(shape[:3]))))
+    credited = granted.credits
+    if credited is not None:
+        code = first[credited.row] + month_of[credited.day]
+        given.add(credited, np.bincount(code, credited.points, minlength=int(np.prod(shape[:3]))))
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
     matured = _matured(block, lots, who, shape)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
@@ -115,7 +120,7 @@ class Posted:
         self.parts = np.zeros((replications, PARTS * len(spec.groups), months, funds))
         self.groups = np.zeros((replications, len(spec.groups), months, rules))
 
-    def add(self, rule: PreparedRule, points: Array) -> None:
+    def add(self, rule: PreparedRule | CreditColumns, points: Array) -> None:
         """Add a rule's points, by (replication, part, month)."""
         found: Array = points.reshape(self.parts.shape[:3])
         self.parts[..., rule.fund] += found

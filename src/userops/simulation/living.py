@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from userops.program import running
 from userops.program.decision import Decision
 from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.blocks import Block
+from userops.simulation.crediting import Credit
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Taken
 from userops.simulation.redeeming import Redeeming
@@ -31,7 +32,6 @@ from userops.simulation.spec import Spec, unit_costs
 from userops.simulation.telling import (
     cancelled,
     evening,
-    graph_of,
     happened,
     members_of,
     name_of,
@@ -66,15 +66,18 @@ class Life:
     who: Ints
     parts: int
     is_watched: bool
+    #: What a referral scheme credits to these rows, and to wallets of no member.
+    credits: Sequence[Credit] = ()
     books: Weighing = field(init=False)
     events: list[Event] = field(factory=list)
-    credits: list[Command] = field(factory=list)
     refused: list[Refusal] = field(factory=list)
     unserved: Floats = field(init=False)
     #: Of each lot, the place of its fund.
     fund_of: dict[str, int] = field(factory=dict)
     #: The rows that were ever granted points.
     owners: set[int] = field(factory=set)
+    #: Of each wallet that is no member's, the row of the member whose milestone opened it.
+    homes: dict[str, int] = field(factory=dict)
     _members: dict[str, dict[str, Any]] = field(init=False)
     _redeeming: Redeeming = field(init=False)
 
@@ -92,14 +95,13 @@ class Life:
     def run(self) -> Life:
         """Go through all months."""
         spec, block = self.spec, self.block
-        by_place = dict(happened(spec, block, self.chosen))
+        by_place = dict(happened(spec, block, np.flatnonzero(self.chosen[block.found.row])))
         came = [*by_place.values(), *cancelled(spec, block, by_place)]
         came.sort(key=lambda event: event.at)
-        self.credits = list(self._credits(came))
         number = itertools.count()
         queue: list[tuple[int, int, int, Any]] = [(micros(one.at), 0, next(number), one) for one in came]
         # A credit comes after the event of its instant.
-        queue += [(micros(command.at), 1, next(number), command) for command in self.credits]
+        queue += [(micros(one.command.at), 1, next(number), one) for one in self.credits]
         heapq.heapify(queue)
         lots = LedgerLots(self, tuple(self._funds_of(group.name) for group in spec.groups))
         self._redeeming = Redeeming(spec, block, lots, self.who, self.parts)
@@ -124,15 +126,6 @@ class Life:
     def _funds_of(self, group: str) -> tuple[str, ...] | None:
         sink = self.spec.program.sinks.get(self.spec.behaviours[group].sink)
         return None if sink is None else sink.funds
-
-    def _credits(self, came: list[Event]) -> Iterator[Command]:
-        """Return what the program's scheme credits for these events: grants, and what undoes them."""
-        if self.spec.program.scheme is None:
-            return
-        graph = graph_of(self.spec, self.block)
-        for k in range(self.block.replications):
-            mine = [event for event in came if self.books.replications[event.member] == k]
-            yield from self.spec.program.referral_credits(graph, mine).commands()
 
     def handle(self, event: Event) -> Decision:
         """Handle an event, and note what budgets refused."""
@@ -168,24 +161,23 @@ class Life:
             if self.spec.cash is not None:
                 self._redeeming.cash[k] -= sign * points * weight * float(costs[self.fund_of[lot]])
 
-    def _credit(self, command: Command) -> None:
+    def _credit(self, credit: Credit) -> None:
         """Post a credit, or what undoes one, as far as the budget bears it."""
-        buyer = self.buyer(command)
+        command, row = credit.command, credit.owner if credit.owner >= 0 else credit.buyer
+        if credit.owner < 0 and isinstance(command, Earn):
+            self.homes.setdefault(command.member, row)
         try:
-            self.books.post(command, buyer)
+            self.books.post(command, name_of(row))
         except BudgetExceeded as refusal:
             scheme = self.spec.program.scheme
             assert scheme is not None  # noqa: S101 — it credited
-            self._note_refusal(buyer, micros(command.at), scheme.name, refusal)
+            self._note_refusal(name_of(row), micros(command.at), scheme.name, refusal)
         except UnknownEntry:
+            # What it undoes was refused for want of budget.
             return
         else:
             if isinstance(command, Earn):
                 self._note_lot(command)
-
-    def buyer(self, command: Command) -> str:
-        """Return the member whose milestone a credit pays for."""
-        return name_of(int(self.block.found.row[int(command.event.removeprefix("e")) - 1]))
 
     def _note_lot(self, command: Earn) -> None:
         if command.member in self._members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 import numpy as np
-from attrs import define, field
+from attrs import define, field, frozen
 
 from userops.core.calendar import from_micros, local_day, micros
 from userops.core.commands import Earn, Extend, Reverse
@@ -14,7 +14,7 @@ from userops.points.history import EXPIRED, extended_lots
 from userops.points.values import LotState
 from userops.program.rules import EarnRule
 from userops.simulation.arrays import Array
-from userops.simulation.flows import Flows, active, by_tier
+from userops.simulation.flows import Flows, by_tier
 from userops.simulation.happenings import group_at
 from userops.simulation.living import Life
 from userops.simulation.spec import rule_names
@@ -46,9 +46,8 @@ class Reckoning:
     _budgets: dict[int, Array] = field(init=False)
     _caps: dict[int, Array] = field(init=False)
     _shared: list[tuple[EarnRule, list[int]]] = field(init=False)
-    #: Points taken back, by lot, and the row of each wallet that is no member's.
+    #: Points taken back, and the lots of each wallet.
     _taken: dict[str, int] = field(factory=dict)
-    _homes: dict[str, int] = field(factory=dict)
     _lots_of: dict[str, list[str]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -98,9 +97,7 @@ class Reckoning:
         """Return the row that an entry belongs to: of a dealer's or agent's wallet, the buyer's."""
         if entry.member in self.life.books.weights:
             return row_of(entry.member)
-        if entry.member not in self._homes:
-            self._homes[entry.member] = row_of(self.life.buyer(entry.command))
-        return self._homes[entry.member]
+        return self.life.homes[entry.member]
 
     def _day(self, at: int) -> int:
         clock = self.life.spec.clock
@@ -184,7 +181,7 @@ class Reckoning:
         """Sum the points whose fate the horizon sees, those taken back left out."""
         for lot in self._lots.values():
             if lot.is_issue and lot.expires_at is not None and lot.expires_at <= self._ends[-1]:
-                row = self._homes[lot.member] if lot.member in self._homes else row_of(lot.member)
+                row = self.life.homes[lot.member] if lot.member in self.life.homes else row_of(lot.member)
                 replication, part, _, place = self._cell(row, 0, lot.fund)
                 points = lot.original - self._taken.get(lot.id, 0)
                 self.matured[replication, part, place] += points * float(self.life.block.weight[row])
@@ -192,6 +189,16 @@ class Reckoning:
     def month(self, at: int) -> int:
         """Return the month of an instant; what expires as one ends belongs to it."""
         return bisect_left(self._ends, at)
+
+
+@frozen(eq=False)
+class Reckoned:
+    """What lives came to: flows, what was asked of shared limits, and that less what was given back."""
+
+    flows: Flows
+    usage: Usage
+    net: Usage
+    month_tiers: MonthTiers | None
 
 
 def _month_tiers(found: Reckoning) -> MonthTiers | None:
@@ -213,6 +220,7 @@ def _month_tiers(found: Reckoning) -> MonthTiers | None:
         standing = ladder.standings(columns, end, records={"member": everybody, "kind": kind})
         mine = np.asarray(standing["member"]).astype(np.int64)
         is_active = (block.rows.arrival[mine] <= month) & (month < block.rows.lapse[mine])
+        is_active &= found.life.chosen[mine]
         names = np.ma.filled(np.ma.asarray(standing["tier"]).astype(object), None)
         code = np.array([places.get(name, -1) for name in names], dtype=np.int64)
         rows.append(mine[is_active])
@@ -221,8 +229,8 @@ def _month_tiers(found: Reckoning) -> MonthTiers | None:
     return MonthTiers(np.concatenate(rows), np.concatenate(months), np.concatenate(tiers))
 
 
-def reckoned(life: Life) -> tuple[Flows, Usage, Usage]:
-    """Return the flows of lives, what was asked of shared limits, and that less what was given back."""
+def reckoned(life: Life) -> Reckoned:
+    """Return what lives came to; how many members are active is not counted here."""
     found = Reckoning(life)
     spec, block = life.spec, life.block
     late = {name: found.flows.pop(name) for name in ("clawed_back", "returned")}
@@ -231,10 +239,10 @@ def reckoned(life: Life) -> tuple[Flows, Usage, Usage]:
         matured=found.matured,
         rule_issued=found.by_rule["issued"],
         rule_refused=found.by_rule["refused"],
-        active=active(spec, block),
-        tiers=by_tier(spec, block, _month_tiers(found)),
+        active=np.zeros((block.replications, spec.span.months, len(spec.groups))),
+        tiers=by_tier(spec, block, None),
         unserved=life.unserved,
         log=[],
     )
     sums.clawed_back, sums.returned = late["clawed_back"], late["returned"]
-    return sums, found.usage, found.net
+    return Reckoned(sums, found.usage, found.net, _month_tiers(found))

@@ -6,22 +6,21 @@ from collections.abc import Collection, Mapping
 
 from userops.core.files import Section
 from userops.program import Program
-from userops.program.rules import CANCELLED, REDEEMED, EarnRule, fields_read
-from userops.simulation.behaviour import NEVER, Behaviour
+from userops.program.rules import CANCELLED, REDEEMED, fields_read
+from userops.simulation.behaviour import Behaviour
 from userops.simulation.cancelling import BILL
 
 
-def listening(program: Program, kinds: Collection[str]) -> list[EarnRule]:
-    """Return the earn rules that listen to some kinds of events."""
-    return [rule for rule in program.earn if rule.on in kinds]
-
-
-def is_about_redemption(program: Program, kinds: Collection[str]) -> bool:
-    """Say whether a rule that is simulated reads a counter of redemptions or cancellations."""
+def lonely_kinds(program: Program, kinds: Collection[str]) -> frozenset[str]:
+    """Return the kinds of events that spend, move expiries, or ask what was redeemed or cancelled."""
     late = {one.name for one in program.counters if one.on == REDEEMED or one.on.endswith(CANCELLED)}
-    return any(late & fields_read(rule) for rule in listening(program, kinds)) or any(
-        late & fields_read(rule) for rule in program.redeem if rule.on in kinds
-    )
+    found = {rule.on for rule in program.redeem}
+    found |= {
+        rule.on
+        for rule in program.earn
+        if (rule.expires is not None and rule.expires.inactive_months) or late & fields_read(rule)
+    }
+    return frozenset(found & set(kinds))
 
 
 def is_narrow(program: Program, sink: str) -> bool:
@@ -34,11 +33,8 @@ def is_one_by_one(program: Program, behaviours: Mapping[str, Behaviour], kinds: 
     """Say whether a plan has what only a ledger does: takings-back, spending rules, and what reads them."""
     return (
         program.scheme is not None
-        or any(one.cancelled for one in behaviours.values())
-        or any(rule.on in kinds for rule in program.redeem)
-        or any(one.redeem != NEVER and is_narrow(program, one.sink) for one in behaviours.values())
-        or any(rule.expires and rule.expires.inactive_months for rule in listening(program, kinds))
-        or is_about_redemption(program, kinds)
+        or any(one.cancelled or is_narrow(program, one.sink) for one in behaviours.values())
+        or bool(lonely_kinds(program, kinds))
     )
 
 
@@ -51,7 +47,7 @@ def check_kinds(
             why = _why_not_cancelled(kind, kinds)
             if why:
                 place(root, name, "cancelled").fault(kind, why)
-        if behaviour.redeem != NEVER and _is_short_of_bill(program, behaviour, REDEEMED, behaviour.sink):
+        if _is_short_of_bill(program, behaviour, REDEEMED, behaviour.sink):
             place(root, name, "sink").fault(
                 "sink" if "sink" in place(root, name, "sink") else None,
                 f"at most a share of a bill is paid at {behaviour.sink!r}: state the bill in points, "

@@ -117,10 +117,8 @@ def block_of(spec: Spec) -> int:
 def _needs_all(spec: Spec) -> bool:
     """Say whether what a member does asks for all others: stock, the cash floor, caps of a whole scheme."""
     scheme = spec.program.scheme
-    return (
-        spec.stock is not None
-        or (spec.cash is not None and spec.cash.floor is not None)
-        or (scheme is not None and any(cap.scope == "program" for cap in scheme.caps))
+    return spec.limits_redemption or (
+        scheme is not None and any(cap.scope == "program" for cap in scheme.caps)
     )
 
 

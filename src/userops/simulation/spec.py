@@ -23,7 +23,7 @@ from userops.simulation.facts import vocabulary
 from userops.simulation.happenings import MOST_KINDS
 from userops.simulation.monthly import why_by_days
 from userops.simulation.population import Group, World, read_population
-from userops.simulation.routing import check_kinds, is_one_by_one, place
+from userops.simulation.routing import check_kinds, is_one_by_one, lonely_kinds, place
 
 MOST_MONTHS = 240
 
@@ -81,6 +81,16 @@ class Spec:
         return is_one_by_one(self.program, self.behaviours, self.kinds)
 
     @cached_property
+    def lonely_kinds(self) -> frozenset[str]:
+        """The kinds of events that columns do not run."""
+        return lonely_kinds(self.program, self.kinds)
+
+    @property
+    def limits_redemption(self) -> bool:
+        """Whether redemptions may be refused, for want of stock or cash."""
+        return self.stock is not None or (self.cash is not None and self.cash.floor is not None)
+
+    @cached_property
     def book(self) -> Rulebook:
         """The program's rules, prepared."""
         return Rulebook.of(self.program, self.clock, self.kinds)
@@ -111,7 +121,7 @@ class Spec:
     @cached_property
     def why_by_days(self) -> str:
         """What needs days; "" where the month pass gives the same figures."""
-        if self.stock is not None or (self.cash is not None and self.cash.floor is not None):
+        if self.limits_redemption:
             return "redemptions may be refused"
         if self.is_one_by_one:
             return "members live event by event"

@@ -12,7 +12,7 @@ import numpy as np
 from userops.core.events import Event
 from userops.program.rules import CANCELLED, REDEEMED
 from userops.referrals import Binding, Invitation, ReferralGraph
-from userops.simulation.arrays import Mask
+from userops.simulation.arrays import Ints
 from userops.simulation.asking import MISSING
 from userops.simulation.blocks import Block
 from userops.simulation.cancelling import BILL
@@ -48,16 +48,15 @@ def members_of(spec: Spec, block: Block) -> dict[str, dict[str, Any]]:
     return {name_of(k): {"joined_at": bounds[int(block.rows.arrival[k])]} for k in range(len(block.rows))}
 
 
-def happened(spec: Spec, block: Block, rows: Mask | None = None) -> Iterator[tuple[int, Event]]:
-    """Yield (place in the block, event) of what members did: of all, or of some rows."""
+def happened(spec: Spec, block: Block, chosen: Ints | None = None) -> Iterator[tuple[int, Event]]:
+    """Yield (place in the block, event) of what members did: all, or at some places."""
     found, kinds, number = block.found, spec.kinds, len(block.rows)
     bounds = spec.clock.month_bounds() if spec.program.ladder is not None else None
     places = np.zeros(len(found.row), dtype=np.int64)
     for kind in range(len(kinds)):
         mine = found.of_kind(kind)
         places[mine] = np.arange(len(mine))
-    chosen = np.arange(len(found.row)) if rows is None else np.flatnonzero(rows[found.row])
-    for k in chosen.tolist():
+    for k in (np.arange(len(found.row)) if chosen is None else chosen).tolist():
         kind, row, day = int(found.kind[k]), int(found.row[k]), int(found.day[k])
         joined = None if bounds is None else bounds[int(block.rows.arrival[row])]
         data, amount = _data(block, kind, int(places[k]), joined)
@@ -151,22 +150,23 @@ def invitations_of(spec: Spec, block: Block) -> tuple[Invitation, ...]:
     )
 
 
-def graph_of(spec: Spec, block: Block) -> ReferralGraph:
-    """Return the referral graph that the program's binding makes of the invitations.
+def graph_of(spec: Spec, block: Block, rows: Ints | None = None) -> ReferralGraph:
+    """Return the referral graph that the program's binding makes of the invitations: of all, or of whole trees.
 
     Of a referrer a scheme's `eligible` may read `kind`, the group that the member is in at the end, and
     `joined_at`.
     """
-    members = members_of(spec, block)
-    last = spec.span.months - 1
-    groups = group_at(block.rows, np.arange(len(block.rows)), last)
-    attributes = {
-        name: {**known, **({"kind": spec.groups[int(group)].name} if spec.groups[int(group)].name else {})}
-        for (name, known), group in zip(members.items(), groups.tolist(), strict=True)
-    }
+    chosen = np.arange(len(block.rows)) if rows is None else rows
+    bounds, arrival = spec.clock.month_bounds(), block.rows.arrival[chosen]
+    groups = group_at(block.rows, chosen, spec.span.months - 1)
+    members = {name_of(k): bounds[month] for k, month in zip(chosen.tolist(), arrival.tolist(), strict=True)}
+    attributes = {}
+    for (name, joined), group in zip(members.items(), groups.tolist(), strict=True):
+        kind = spec.groups[group].name
+        attributes[name] = {"joined_at": joined, **({"kind": kind} if kind else {})}
     return ReferralGraph.from_invitations(
         invitations_of(spec, block),
         binding=spec.program.binding or Binding(),
-        members={name: known["joined_at"] for name, known in members.items()},
+        members=members,
         attributes=attributes,
     )

@@ -21,7 +21,7 @@ from userops.simulation.arrays import Array
 from userops.simulation.blocks import Block, gather
 from userops.simulation.figures import FLOWS, outstanding
 from userops.simulation.flows import Flows
-from userops.simulation.passing import passed_by_the_clock, passed_freely
+from userops.simulation.passing import Passed, passed_by_the_clock, passed_freely
 from userops.simulation.population import chunk_sizes
 from userops.simulation.spec import Spec, value_only_funds
 from userops.simulation.telling import graph_of, happened, invitations_of, members_of, redemption
@@ -88,7 +88,7 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     is_bound = bool(bound.funds or bound.caps)
     if is_bound:
         found = passed_by_the_clock(small, block, bound, is_logged=True)
-    events = tuple(found.events) if small.is_one_by_one else _events(small, block, found.flows)
+    events = _events(small, block, found)
     graph, program = graph_of(small, block), small.program
     paid = () if program.scheme is None else program.referral_credits(graph, events).commands()
     return Trace(
@@ -126,9 +126,11 @@ def _scaled(spec: Spec, members: int) -> Spec:
     return Spec(spec.program, spec.span, groups, spec.behaviours, spec.cash, spec.stock, spec.run)
 
 
-def _events(spec: Spec, block: Block, found: Flows) -> tuple[Event, ...]:
+def _events(spec: Spec, block: Block, found: Passed) -> tuple[Event, ...]:
     """Return the events that members did, and their redemptions, in order of time."""
-    listed = [event for _, event in happened(spec, block)]
+    lived = np.zeros(len(block.rows), dtype=bool) if found.lived is None else found.lived
+    places = np.flatnonzero(~lived[block.found.row])
+    listed = [*found.events, *(event for _, event in happened(spec, block, places))]
     for month, who, points in found.log:
         for row, amount in zip(who.tolist(), points.tolist(), strict=True):
             listed.append(redemption(spec, block, month, row, amount))
