@@ -390,6 +390,30 @@ def test_what_goes_event_by_event_is_what_the_ledger_says(tables, seed):
     assert of_trace(trace) == by_the_ledger(plan, trace)
 
 
+@st.composite
+def mixed_plans(draw):
+    """Draw plans whose members go in columns, but for some: those who cancel, spend by a rule, or meet a budget."""
+    plan, program = draw(plans())
+    _add_referrals(draw, plan, program)
+    if draw(st.booleans()):
+        plan["behaviour"]["cancelled"] = {draw(st.sampled_from(KINDS)): Decimal("0.05")}
+    if draw(st.booleans()):
+        plan["behaviour"]["events_per_month"]["d.done"] = Decimal("0.1")
+        program["redeem"] = [{"name": "gift", "on": "d.done", "points": 5, "sink": "shop"}]
+    for fund in program["funds"].values():
+        if "budget" in fund:
+            fund["budget"]["points"] *= 10
+    return plan, program
+
+
+@settings(max_examples=30)  # More members than elsewhere: each example takes ten times as long.
+@given(tables=mixed_plans(), seed=st.integers(0, 2**32))
+def test_members_in_columns_beside_others_come_to_what_the_ledger_says(tables, seed):
+    plan = Plan.from_tables(*copy.deepcopy(tables))
+    trace = plan.trace(members=40, seed=seed)
+    assert of_trace(trace) == by_the_ledger(plan, trace)
+
+
 @given(tables=plans(), seed=st.integers(0, 2**32))
 def test_columns_give_what_going_event_by_event_gives(tables, seed):
     """Two ways to the same figures: the rules in columns, and the program itself, event after event."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from userops.core.files import did_you_mean
 from userops.errors import InvalidValue
+from userops.simulation.behaviour import INVITED
 
 Tables = tuple[dict[str, Any], dict[str, Any]]
 _PLAN_ROOMS = ("behaviour", "population", "horizon", "cash", "stock", "accounting")
@@ -133,8 +134,19 @@ def without_events(table: Mapping[str, Any], kept: Collection[str]) -> dict[str,
     copied = _copied(table)
     behaviour = copied.get("behaviour", {})
     groups = [name for name, one in copied.get("population", {}).items() if isinstance(one, dict)]
-    for part in (behaviour, *(behaviour[name] for name in groups if name in behaviour)):
+    parts = [behaviour, *(behaviour[name] for name in groups if name in behaviour)]
+    gone = {kind for part in parts for kind in part.get("events_per_month", ()) if kind not in kept}
+    # What comes of changing group or of inviting happens all the same.
+    gone -= {
+        one.get("becomes", {}).get("event")
+        for one in copied.get("population", {}).values()
+        if isinstance(one, dict)
+    }
+    gone -= {part["referrals"].get("event", INVITED) for part in parts if "referrals" in part}
+    for part in parts:
         events = part.get("events_per_month")
         if events is not None:
             part["events_per_month"] = {kind: one for kind, one in events.items() if kind in kept}
+        if "cancelled" in part:
+            part["cancelled"] = {kind: one for kind, one in part["cancelled"].items() if kind not in gone}
     return copied

@@ -60,8 +60,9 @@ def check_kinds(
                 )
         for rule in program.redeem:
             if rule.on in behaviour.events and _is_short_of_bill(program, behaviour, rule.on, rule.sink):
-                place(root, name, "data").fault(
-                    rule.on,
+                inner = place(root, name, "data")
+                inner.fault(
+                    rule.on if rule.on in inner else None,
                     f"rule {rule.name!r} pays at most a share of a bill: state {BILL}, in points",
                 )
 
