@@ -232,9 +232,10 @@ def rules_and_members(forecast: Forecast) -> str:
 
 def tier_table(forecast: Forecast) -> Table:
     """Return the active members by tier, at the end of every third month."""
-    return _members(
-        forecast, {name or "no tier": one for name, one in forecast.members_by_tier().items()}, "by tier"
-    )
+    found = forecast.members_by_tier()
+    # Where the lowest tier is everybody's, nobody stands below it.
+    named = {name or "no tier": one for name, one in found.items() if name is not None or one.any()}
+    return _members(forecast, named, "by tier")
 
 
 def columns_by(forecast: Forecast, by: str) -> dict[str, Array]:

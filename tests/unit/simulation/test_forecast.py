@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from userops.errors import InvalidValue
-from userops.simulation import Plan, SimulationFailed
+from userops.simulation import Plan, SimulationFailed, noise
 
 spec = importlib.util.spec_from_file_location("plans", Path(__file__).with_name("plans.py"))
 plans = importlib.util.module_from_spec(spec)
@@ -136,6 +136,35 @@ def test_a_sample_says_of_budgets_and_liability_what_a_full_run_says():
     assert abs(over[0].overall - over[1].overall) < 4 * np.hypot(over[0].error, over[1].error)
     # In a full run the budget binds where the fund is over; and in a sample chance among its members binds it too.
     assert full.over_in_the_sample("sales") == over[0].overall
+
+
+def test_every_months_band_is_as_wide_as_a_full_runs(monkeypatch):
+    """One month's spread beyond chance is a poor estimate: bands pinched and swelled from month to month."""
+    knobs = {
+        "horizon.months": 12,
+        "population.members": 3_000,
+        "population.joins_per_month": 0,
+        "behaviour.lapse_per_month": 0,
+        "behaviour.events_per_month.order.delivered": {"uniform": [0.05, 0.15]},
+        "behaviour.events_per_month.app.checkin.mean": 0.1,
+        "funds.sales.budget.points": 10**9,
+    }
+    plan = Plan.load(PLAN).with_(**knobs)
+    full = plan.simulate(seed=1, replications=80, sample=None).values("asked", "sales").std(axis=0)
+    small = plan.simulate(seed=2, replications=80, sample=80)
+    ratios = small.values("asked", "sales").std(axis=0) / full
+    assert (ratios > 0.7).all()
+    assert (ratios < 1.45).all()
+    monkeypatch.setattr(noise, "WINDOW", 1)  # the negative control
+    alone = small.values("asked", "sales").std(axis=0) / full
+    assert ratios.std() < alone.std()
+    # Money that may be owed either way is told against the noise; figures that are all one stay as they are.
+    parts = np.random.default_rng(1).normal(0, 5, (50, 8, 12))
+    found = noise.settled(parts, np.full((50, 1), 10.0), is_uncertain=True)
+    assert found.std() < parts.sum(axis=1).std()
+    assert np.array_equal(
+        noise.settled(parts * 0, np.full((50, 1), 10.0), is_uncertain=True), np.zeros((50, 12))
+    )
 
 
 def test_a_budget_that_only_the_sample_breaks_is_told():
