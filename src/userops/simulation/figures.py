@@ -96,6 +96,9 @@ class Setting:
     asked_replications: int
     uncertain: tuple[str, ...]
     money: str = ""
+    #: Kinds of events that members do and nobody listens to, and rules whose events nobody does.
+    unheard: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
     #: Money for redemptions: (at the start, added per month); None: set aside as points are issued.
     cash: tuple[float, float] | None = None
     is_whole: bool = True

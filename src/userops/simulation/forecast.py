@@ -16,7 +16,6 @@ from userops.errors import InvalidValue
 from userops.points.accounting import RollForward
 from userops.simulation import presenting
 from userops.simulation.arrays import Array
-from userops.simulation.blocks import PARTS
 from userops.simulation.figures import (
     FLOWS,
     MONEY,
@@ -31,6 +30,7 @@ from userops.simulation.figures import (
     outstanding,
     rank_correlation,
 )
+from userops.simulation.noise import chance_of, settled
 from userops.simulation.picture import draw_fan, fan_chart, page
 from userops.simulation.valuing import mean_roll_forward, rates_to_come, ultimate_rates
 
@@ -156,33 +156,8 @@ class Forecast:
         return self.settled(self.parts(name, fund))
 
     def settled(self, parts: Array) -> Array:
-        """Return (replication, month) totals of (replication, part, month), with the real population's spread.
-
-        A sample's total varies more than the real population's: by what the members of the sample happen to
-        do. That part of the spread is estimated from the parts of the samples and replaced by its value at
-        the real size; what replications differ in by their parameters stays.
-        """
-        total: Array = parts.sum(axis=1)
-        noise, real = self._noise(parts)
-        if len(total) < 2 or not (noise > real).any():
-            return total
-        spread = total.var(axis=0, ddof=1)
-        between = np.maximum(0.0, spread - noise) if self.setting.uncertain else np.zeros_like(spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(spread > 0, np.sqrt((between + real) / spread), 1.0)
-        mean = total.mean(axis=0)
-        found: Array = mean + (total - mean) * np.minimum(1.0, factor)
-        return found
-
-    def _noise(self, parts: Array) -> tuple[Array, Array]:
-        """Return the variance that chance among members gives the sample's totals, and the real ones'."""
-        groups = parts.shape[1] // PARTS
-        shaped = parts.reshape(len(parts), groups, PARTS, parts.shape[-1])
-        each = shaped.var(axis=2, ddof=1) * PARTS
-        weights = np.maximum(1.0, self.weights)[:, :, None]
-        sample: Array = each.sum(axis=1).mean(axis=0)
-        real: Array = (each / weights).sum(axis=1).mean(axis=0)
-        return sample, real
+        """Return (replication, month) totals of (replication, part, month), with the real population's spread."""
+        return settled(parts, self.weights, is_uncertain=bool(self.setting.uncertain))
 
     def mean(self, name: str, fund: str | None = None) -> Array:
         """Return the mean of a series, month by month."""
@@ -327,7 +302,7 @@ class Forecast:
         if mean <= 0 or self.replications < 2:
             return 0.0, 0.0
         of_mean = float(total.std(ddof=1)) / np.sqrt(self.replications) / mean
-        return float(of_mean), float(np.sqrt(self._noise(parts)[0][0]) / mean)
+        return float(of_mean), float(np.sqrt(chance_of(parts, self.weights)[0][0]) / mean)
 
     def table(self) -> Table:
         """Return means and 90% ranges by quarter, or by month within a year."""

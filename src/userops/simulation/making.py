@@ -10,13 +10,15 @@ import numpy as np
 
 from userops.core.files import Section, load
 from userops.program import Program
+from userops.simulation.executing import run_tasks
 from userops.simulation.figures import FLOWS, RETURNED, Setting
 from userops.simulation.forecast import Forecast
-from userops.simulation.running import merged, run_tasks, tasks_of
+from userops.simulation.running import merged, tasks_of
 from userops.simulation.spec import (
     Run,
     Spec,
     group_names,
+    heard_kinds,
     read_spec,
     rule_names,
     unit_costs,
@@ -116,6 +118,8 @@ def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, 
         seed=seed,
         sample=sample,
         asked_replications=replications,
+        unheard=tuple(kind for kind in spec.kinds if kind not in heard_kinds(spec)),
+        unasked=tuple(dict.fromkeys(r.name for r in spec.program.earn if r.on not in spec.kinds)),
         money=str(dict(spec.program.table.get("currencies", {}).get("points", {})).get("money", "")),
         uncertain=tuple(spec.uncertain),
         is_whole=is_whole,

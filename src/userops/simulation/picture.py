@@ -116,7 +116,7 @@ def page(title: str, sections: Sequence[tuple[str, str]]) -> str:
 _STYLE = (
     f"body{{font-family:{FONTS};max-width:860px;margin:2rem auto;padding:0 1rem;color:#222;line-height:1.5}}"
     "h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
-    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}"
+    "table{border-collapse:collapse;margin-bottom:1rem;font-size:.85rem;font-variant-numeric:tabular-nums}"
     "caption{text-align:left;font-weight:600;padding-bottom:.4rem}"
     "th,td{padding:.2rem .6rem;border-bottom:1px solid #e5e5e5;text-align:right;white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left!important}"

@@ -71,12 +71,22 @@ def notes(forecast: Forecast) -> Any:
         notes.append(
             f"In {int(forecast.bound.sum()):,} replications a limit shared by all members bound in the sample."
         )
-    notes += noise_notes(forecast)
+    notes += [*plan_notes(forecast), *noise_notes(forecast)]
     notes.append(
         f"Liability: what the outstanding points will cost{money}: at their funds' unit cost, as far as they "
         f"are redeemed in the end ({_rates_in_words(forecast)})."
     )
     return tuple(notes)
+
+
+def plan_notes(forecast: Forecast) -> list[str]:
+    """Return what of the plan and the program does not meet: a name may be misspelt."""
+    setting, found = forecast.setting, []
+    if setting.unheard:
+        found.append(f"No rule listens to what members do: {', '.join(setting.unheard)}.")
+    if setting.unasked:
+        found.append(f"Members never do what these rules listen to: {', '.join(setting.unasked)}.")
+    return found
 
 
 def distinct(drawn: Mapping[str, Array]) -> dict[str, Array]:
@@ -222,9 +232,10 @@ def rules_and_members(forecast: Forecast) -> str:
 
 def tier_table(forecast: Forecast) -> Table:
     """Return the active members by tier, at the end of every third month."""
-    return _members(
-        forecast, {name or "no tier": one for name, one in forecast.members_by_tier().items()}, "by tier"
-    )
+    found = forecast.members_by_tier()
+    # Where the lowest tier is everybody's, nobody stands below it.
+    named = {name or "no tier": one for name, one in found.items() if name is not None or one.any()}
+    return _members(forecast, named, "by tier")
 
 
 def columns_by(forecast: Forecast, by: str) -> dict[str, Array]:

@@ -184,11 +184,15 @@ def read_spec(root: Section, program: Program) -> Spec | None:
         root.fault("horizon", "is missing")
     else:
         start = horizon.day("start")
+        if start is not None and start.day != 1:
+            horizon.fault("start", f"is the first day of a month, not {start}: months are calendar months")
         months = horizon.whole("months", at_least=1, at_most=MOST_MONTHS)
         horizon.finish()
     groups = read_population(root)
     names = tuple(group.name for group in groups)
     behaviours = read_behaviours(root, names or ("",))
+    if groups and not any(one.members or one.joins.mean() > 0 for one in groups):
+        root.fault("population", "has no members, and nobody joins: give members or joins_per_month")
     cash, stock = _read_cash(root), root.section("stock")
     most = None
     if stock is not None:
@@ -302,6 +306,14 @@ def rule_names(spec: Spec) -> tuple[str, ...]:
     """Return the names of the earn rules, and last that of the referral scheme, which pays too."""
     scheme = spec.program.scheme
     return (*(rule.name for rule in spec.program.earn), *(() if scheme is None else (scheme.name,)))
+
+
+def heard_kinds(spec: Spec) -> set[str]:
+    """Return the kinds of events that a rule or a counter of the program listens to."""
+    program = spec.program
+    found = {rule.on for rule in program.earn} | {rule.on for rule in program.redeem}
+    found |= set() if program.scheme is None else {*program.scheme.milestones}
+    return found | {counter.on for counter in program.counters}
 
 
 def value_only_funds(spec: Spec) -> set[str]:

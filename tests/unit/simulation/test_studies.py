@@ -71,6 +71,9 @@ def test_a_solution_is_honoured_by_another_seed(plan):
         lambda plan: PointsRun(month=1, share=float("nan")),
         lambda plan: PointsRun(month=True, share=0.5),
         lambda plan: plan.breaking_point(cash_floor=float("nan")),
+        lambda plan: plan.breaking_point(cash_floor=0, at_most=2),
+        lambda plan: plan.breaking_point(cash_floor=0, month=99),
+        lambda plan: plan.solve("behaviour.lapse_per_month", fund="sales", over_budget_at_most=0.1),
     ],
 )
 def test_what_cannot_be_studied_is_refused(plan, call):
