@@ -140,7 +140,10 @@ def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Arr
 def active(spec: Spec, block: Crowd) -> Array:
     """Count the active members by month and group."""
     months, groups = spec.span.months, len(spec.groups)
-    rows, total = block.rows, np.zeros((block.replications, months + 1, groups))
+    rows = block.rows
+    # By where members come from, too: that says how many real ones a row stands for.
+    origin = (block.replication.astype(np.int64) * groups + block.part // PARTS) * (months + 1)
+    total = np.zeros((block.replications, groups, months + 1, groups))
     stop = np.minimum(rows.lapse, months)
     turn = np.minimum(rows.becomes, stop)
     for at, group, sign in (
@@ -149,9 +152,10 @@ def active(spec: Spec, block: Crowd) -> Array:
         (turn, rows.target, 1),
         (stop, rows.target, -1),
     ):
-        code = (block.replication.astype(np.int64) * (months + 1) + at) * groups + group
-        total += sign * np.bincount(code, block.weight, minlength=total.size).reshape(total.shape)
-    return total.cumsum(axis=1)[:, :-1]
+        code = (origin + at) * groups + group
+        total += sign * np.bincount(code, minlength=total.size).reshape(total.shape)
+    real: Array = (total * block.weights[:, :, None, None]).sum(axis=1)
+    return real.cumsum(axis=1)[:, :-1]
 
 
 def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:

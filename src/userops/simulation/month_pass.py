@@ -92,7 +92,9 @@ def _empty(spec: Spec) -> MonthChunk:
     """Return a chunk without members."""
     none = np.zeros((spec.span.months, 0), dtype=np.int32)
     cells = {
-        (k, place): Cells(none, none) for k, rules in spec.book.rules.items() for place in range(len(rules))
+        (k, place): Cells(none, 1, none)
+        for k, rules in spec.book.rules.items()
+        for place in range(len(rules))
     }
     return MonthChunk(no_rows(), 0, 0, cells, none.astype(np.uint32), np.zeros(0, dtype=np.float32))
 
@@ -105,13 +107,15 @@ def _posted(spec: Spec, crowd: Crowd, parts: Sequence[MonthChunk]) -> tuple[Post
     day = np.tile(spec.clock.first_days[:-1], crowd.replications * groups)
     for kind, rules in spec.book.rules.items():
         for place, rule in enumerate(rules):
-            points = _by_part(spec, crowd, parts, [part.cells[kind, place].points for part in parts])
+            cells = [part.cells[kind, place] for part in parts]
+            points = _by_part(spec, crowd, parts, [one.units for one in cells])
+            points *= cells[0].each
             given.add(rule, points)
             if not asked.is_watched(rule):
                 continue
             times = np.zeros_like(points)
             if rule.shared_counts:
-                counted: list[Any] = [part.cells[kind, place].times for part in parts]
+                counted: list[Any] = [one.times for one in cells]
                 times = _by_part(spec, crowd, parts, counted)
             by_group = [one.reshape(-1, PARTS, months).sum(axis=1).ravel() for one in (times, points)]
             asked.add(rule, row, day, times=by_group[0], points=by_group[1])
@@ -133,7 +137,7 @@ def _of_parts(cells: Array) -> Array:
     whole = rows - rows % _APART
     # Few rows are added up in 32 bits: what one holds is below 2^31 by far, or it came in 64.
     is_small = int(cells.max(initial=0)) * (rows // _APART + 1) < _SMALL
-    kind = np.int32 if is_small and cells.dtype == np.int32 else np.int64
+    kind = np.int32 if is_small else np.int64
     body = cells[:, :whole].reshape(months, -1, _APART).sum(axis=1, dtype=kind)
     rest = np.zeros((months, _APART), dtype=np.int64)
     rest[:, : rows - whole] = cells[:, whole:]
@@ -170,14 +174,18 @@ class Months:
     def run(self) -> tuple[Array, Array]:
         """Return points redeemed and expired by (replication, part, month), as sampled."""
         spec, crowd = self.spec, self.crowd
-        earned = self._earned()
+        columns = [
+            (_beside([part.cells[key].units for part in self.parts]), one.each)
+            for key, one in self.parts[0].cells.items()
+        ]
+        most = sum(int(units.max(initial=0)) * each for units, each in columns) * spec.span.months
         chances = _beside([part.chances for part in self.parts])
         wave = _beside([part.wave[None] for part in self.parts])[0]
-        expired = np.zeros_like(earned)
+        expired = np.zeros((spec.span.months, len(crowd.rows)), dtype=np.int32 if most < _SMALL else np.int64)
         for low in range(0, len(crowd.rows), SLICE):
             rows = slice(low, low + SLICE)
-            members = Members.of(self, rows)
-            self._through(members, earned[:, rows], chances[:, rows], wave[rows], expired[:, rows])
+            earned = _earned([(units[:, rows], each) for units, each in columns], expired.dtype)
+            self._through(Members.of(self, rows), earned, chances[:, rows], wave[rows], expired[:, rows])
         ends = np.cumsum([len(part.rows) for part in self.parts])[:-1]
         gone = _by_part(spec, crowd, self.parts, np.split(expired, ends, axis=1))
         who = (crowd.replication * gone.shape[1] + crowd.part).astype(np.int64) * spec.span.months
@@ -186,48 +194,50 @@ class Months:
         points = np.concatenate([none, *(points for _, _, points in self.redeemed)])
         return np.bincount(code, points, minlength=gone.size).reshape(gone.shape), gone
 
-    def _earned(self) -> Array:
-        """Return by (month, row) all points earned up to the month."""
-        keys = list(self.parts[0].cells)
-        columns = [_beside([part.cells[key].points for part in self.parts]) for key in keys]
-        most = sum(int(one.max(initial=0)) for one in columns) * self.spec.span.months
-        total = columns[0].astype(np.int32 if most < _SMALL else np.int64)
-        for one in columns[1:]:
-            total += one.astype(total.dtype)
-        # Along the first axis numpy's own cumsum takes fifty times as long.
-        for month in range(1, len(total)):
-            total[month] += total[month - 1]
-        return total
-
     def _through(self, members: Members, earned: Array, chances: Array, wave: Array, expired: Array) -> None:
         """Take members through all months."""
-        months = self.spec.span.months
+        months, wanting = self.spec.span.months, self.wanting
         # Of each bucket of expiry, the months whose points are gone by it.
-        due = np.searchsorted(self.bucket, np.arange(2 * months + 1), side="right")
-        gone, reached = np.zeros_like(earned[0]), 0
+        due = np.searchsorted(self.bucket, np.arange(2 * months + 1), side="right").tolist()
+        is_pulled = bool(wanting.near.any())
+        gone, balance, reached = np.zeros_like(earned[0]), np.empty_like(earned[0]), 0
         for month in range(months):
             if due[2 * month] > reached:
-                reached = int(due[2 * month])
+                reached = due[2 * month]
                 _expire(gone, earned[reached - 1], expired[month])
-            balance = earned[month] - gone
-            runs = self.wanting.runs(month, wave)
+            np.subtract(earned[month], gone, out=balance)
+            runs = wanting.runs(month, wave)
             row = members.candidates(month, balance, chances[month], runs)
             if len(row):
-                ahead = due[min(2 * months, 2 * (month + AHEAD + 1)) - 1]
-                coming = earned[ahead - 1] if ahead else np.zeros_like(gone)
-                asks, points = self.wanting.decide(
+                coming = None
+                if is_pulled:
+                    ahead = due[min(2 * months, 2 * (month + AHEAD + 1)) - 1]
+                    coming = np.maximum(0, earned[ahead - 1][row] - gone[row]) if ahead else 0 * row
+                asks, points = wanting.decide(
                     members.code(month, row),
                     balance[row].astype(np.int64),
                     chances[month, row],
-                    expiring=np.maximum(0, coming[row] - gone[row]) if self.wanting.near.any() else None,
+                    expiring=coming,
                     runs=None if runs is None else runs[row],
                 )
                 row, points = row[asks], points[asks]
                 gone[row] += points.astype(gone.dtype)
                 self.redeemed.append((month, row + members.low, points))
             if due[2 * month + 1] > reached:
-                reached = int(due[2 * month + 1])
+                reached = due[2 * month + 1]
                 _expire(gone, earned[reached - 1], expired[month])
+
+
+def _earned(columns: Sequence[tuple[Array, int]], dtype: Any) -> Array:
+    """Return by (month, row) all points earned up to the month; along months numpy's own cumsum is slow."""
+    found = np.empty(columns[0][0].shape, dtype=dtype)
+    for month in range(len(found)):
+        np.multiply(columns[0][0][month], columns[0][1], dtype=dtype, out=found[month])
+        for units, each in columns[1:]:
+            found[month] += np.multiply(units[month], each, dtype=dtype)
+        if month:
+            found[month] += found[month - 1]
+    return found
 
 
 def _expire(gone: Array, due: Array, expired: Array) -> None:
@@ -254,7 +264,8 @@ class Members:
     #: Whether anybody changes group in these months, and whether anybody is away in some.
     is_changing: bool
     is_away: bool
-    _work: list[Array] = field(factory=list)
+    #: Room for three columns.
+    work: tuple[Array, Array, Array]
 
     @classmethod
     def of(cls, months: Months, part: slice) -> Members:
@@ -272,16 +283,20 @@ class Members:
         arrival, lapse, becomes = rows.arrival[part], rows.lapse[part], rows.becomes[part]
         is_changing = bool((becomes < span).any())
         is_away = bool((lapse < span).any())
-        return cls(part.start, arrival, lapse, becomes, codes, slope, least, is_changing, is_away)
+        room = np.empty((3, len(arrival)), dtype=np.float32)
+        work = (room[0], room[1], room[2])
+        return cls(part.start, arrival, lapse, becomes, codes, slope, least, is_changing, is_away, work)
 
     def candidates(self, month: int, balance: Array, chance: Array, runs: Mask | None) -> Ints:
         """Return the rows that may redeem: those who do are among them, and few others."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            points = balance.astype(np.float32)
-            reach = points + self.half
-            reach *= chance
+        points, reach, luck = self.work
+        np.copyto(points, balance, casting="same_kind")
+        np.copyto(luck, chance, casting="same_kind")
+        with np.errstate(over="ignore"):
+            np.add(points, self.half, out=reach)
+            reach *= luck
             points *= self.slope
-            found: Mask = reach < points
+        found: Mask = reach < points
         if runs is not None:
             found |= runs & (balance > 0)
         if self.is_away:
