@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from userops.simulation import Plan, running
+from userops.simulation import Plan, month_pass, running
 from userops.simulation.spec import Run
 from userops.simulation.trace import _scaled
 
@@ -141,6 +141,19 @@ def assert_same(one, other):
             assert np.array_equal(a, b), field.name
 
 
+def one_rule(**changes):
+    """Return a plan that takes the month pass, and changes to its only rule."""
+    rule = {"name": "act", "on": "a.done", "points": 10, "fund": "club", "unbounded": "accepted"}
+    rule["expires"] = {"months": 2, "round_to": "month"}
+    program = {"schema": 1, "name": "one", "timezone": "UTC", "funds": {"club": {}}, "earn": [rule | changes]}
+    plan = {
+        "horizon": {"start": date(2027, 1, 1), "months": 6},
+        "population": {"members": 200},
+        "behaviour": {"redeem_per_month": Decimal("0.2"), "events_per_month": {"a.done": 1}},
+    }
+    return plan, program
+
+
 def by_days(monkey):
     """Let every plan take the day pass, in the same blocks."""
     monkey.setattr(running, "month_pass", running.day_pass)
@@ -148,6 +161,11 @@ def by_days(monkey):
 
 @given(tables=plans(), seed=st.integers(0, 2**32), sample=st.sampled_from((None, 7)), waves=st.booleans())
 def test_the_month_pass_gives_the_figures_of_the_day_pass(tables, seed, sample, waves):
+    compare(tables, seed, sample, waves=waves)
+
+
+def compare(tables, seed, sample, *, waves):
+    """Run both passes on three replications."""
     spec = Plan.from_tables(*copy.deepcopy(tables)).spec
     assume(not spec.why_by_days)
     spec.run = Run(shares=((0, 0.4), (1, 0.2))) if waves else Run()
@@ -157,3 +175,31 @@ def test_the_month_pass_gives_the_figures_of_the_day_pass(tables, seed, sample, 
         same = running.run_replications(spec, seed, [0, 1, 2], sample)
     for one, other in zip(by_months, same, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.nightly
+@settings(max_examples=20_000)  # the long hunt
+@given(tables=plans(), seed=st.integers(0, 2**32), sample=st.sampled_from((None, 7)), waves=st.booleans())
+def test_the_month_pass_gives_the_figures_of_the_day_pass_in_the_long_run(tables, seed, sample, waves):
+    compare(tables, seed, sample, waves=waves)
+
+
+@given(tables=plans(), seed=st.integers(0, 2**32))
+def test_the_month_pass_gives_the_figures_of_the_trace(tables, seed):
+    """And those are the ledger's: see test_simulation_equals_ledger."""
+    plan = Plan.from_tables(*copy.deepcopy(tables))
+    assume(not plan.spec.why_by_days)
+    columns = plan.trace(members=20, seed=seed).to_columns()
+    (result,) = running.run_replications(_scaled(plan.spec, 20), seed, [0], None)
+    for name in ("issued", "refused", "redeemed", "expired"):
+        assert np.array_equal(getattr(result, name).sum(axis=0).ravel(), columns[name]), name
+
+
+def test_the_comparison_would_see_a_difference(monkeypatch):
+    """The negative control: a month pass that forgets one month's expiry."""
+    spec = Plan.from_tables(*one_rule()).spec
+    right = running.run_replications(spec, 1, [0], None)
+    monkeypatch.setattr(month_pass, "_expire", lambda *_: None)
+    wrong = running.run_replications(spec, 1, [0], None)
+    with pytest.raises(AssertionError, match=r"redeemed|expired"):
+        assert_same(right[0], wrong[0])

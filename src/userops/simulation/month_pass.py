@@ -25,7 +25,7 @@ from userops.simulation.usage import Asked, Usage
 from userops.simulation.wanting import AHEAD, WHOLE, Wanting
 
 #: Members that go through all months together: their state stays in the processor's cache.
-SLICE = 2**14
+SLICE = 2**16
 #: Partial sums of the parts of a sample are taken over rows so far apart.
 _APART = 64 * PARTS
 _SMALL = 2**31

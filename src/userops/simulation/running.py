@@ -22,7 +22,7 @@ from userops.simulation.usage import Usage, period_codes, used_by
 
 #: Members that go through the days together: their state stays in the processor's cache, and no column of
 #: theirs is so large that the system takes its memory back in between. By months there is less of each.
-BLOCK, MONTH_BLOCK = 2**12, 2**15
+BLOCK, MONTH_BLOCK = 2**12, 2**16
 
 
 class SimulationFailed(UseropsError, RuntimeError):
