@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from userops.simulation import Plan, month_pass, running
+from userops.simulation import Plan, month_lots, running
 from userops.simulation.spec import Run
 from userops.simulation.trace import _scaled
 
@@ -63,12 +63,12 @@ expiries = st.sampled_from(
 
 
 @st.composite
-def rules(draw, place, expires):
+def rules(draw, place, expires, fund):
     rule = {
         "name": f"rule{place}",
         "on": draw(st.sampled_from(KINDS)),
         "points": draw(grants),
-        "fund": "club",
+        "fund": fund,
         "unbounded": "accepted",
     }
     listed = draw(st.lists(own_caps, max_size=2, unique_by=lambda cap: cap["per"]))
@@ -89,13 +89,16 @@ rates = st.sampled_from((0, 0.3, 1, 4, {"mean": 2, "dispersion": 1}))
 
 @st.composite
 def plans(draw):
-    expires = draw(expiries)
+    # One fund or several, each with an expiry of its own or all with one.
+    lives = draw(st.lists(st.tuples(expiries, st.sampled_from(("club", "shop"))), min_size=1, max_size=3))
     program = {
         "schema": 1,
         "name": "monthly",
         "timezone": draw(st.sampled_from(("UTC", "America/New_York"))),
-        "funds": {"club": {"unit_cost": "0.1"}, "idle": {}},
-        "earn": [draw(rules(place, expires)) for place in range(draw(st.integers(1, 4)))],
+        "funds": {"club": {"unit_cost": "0.1"}, "shop": {}, "idle": {}},
+        "earn": [
+            draw(rules(place, *draw(st.sampled_from(lives)))) for place in range(draw(st.integers(1, 4)))
+        ],
     }
     if draw(st.integers(0, 2)) == 0:
         budget = {"points": draw(st.sampled_from((50, 100_000))), "per": draw(st.sampled_from(MONTHLY))}
@@ -199,7 +202,7 @@ def test_the_comparison_would_see_a_difference(monkeypatch):
     """The negative control: a month pass that forgets one month's expiry."""
     spec = Plan.from_tables(*one_rule()).spec
     right = running.run_replications(spec, 1, [0], None)
-    monkeypatch.setattr(month_pass, "_expire", lambda *_: None)
+    monkeypatch.setattr(month_lots.Line, "_expire", lambda *_: None)
     wrong = running.run_replications(spec, 1, [0], None)
     with pytest.raises(AssertionError, match=r"redeemed|expired"):
         assert_same(right[0], wrong[0])

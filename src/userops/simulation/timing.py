@@ -23,6 +23,8 @@ _OFTEN = 0.2
 _SELDOM = 64.0
 _BITS = 16
 _UNSURE = np.uint8(255)
+#: So many counts are looked up together.
+_IN_CACHE = 2**17
 
 
 @define(eq=False)
@@ -70,15 +72,23 @@ def _cells(world: World, rows: Rows, rng: np.random.Generator, rates: Floats) ->
     Each 16 bits stand for a stretch of the uniform line; where the count changes within it, 53 bits more say on
     which side a member lies. So counts are Poisson's as far as doubles go.
     """
-    found = np.empty((world.months, len(rows)), dtype=np.uint8)
-    for month, rate in enumerate(rates):
-        below, table = _poisson(float(rate))
-        bits = words(rng, -(-len(rows) // 2)).view(np.uint16)[: len(rows)]
-        np.take(table, bits, out=found[month], mode="clip")
-        unsure = np.flatnonzero(found[month] == _UNSURE)
-        exact = (bits[unsure] + rng.random(len(unsure))) / 2**_BITS
-        found[month, unsure] = np.searchsorted(below, exact, side="right")
-        if rows.arrival.max() > month or rows.lapse.min() <= month:
+    months, size = world.months, len(rows)
+    bits = words(rng, -(-months * size // 2)).view(np.uint16)[: months * size].reshape(months, size)
+    found = np.empty((months, size), dtype=np.uint8)
+    together = max(1, _IN_CACHE // size)
+    for rate in np.unique(rates):
+        alike = np.flatnonzero(rates == rate)
+        for low in range(0, len(alike), together):
+            some = alike[low : low + together]
+            where = slice(some[0], some[-1] + 1) if some[-1] - some[0] == len(some) - 1 else some
+            found[where] = _poisson(float(rate))[1].take(bits[where], mode="clip")
+    unsure = np.flatnonzero(found == _UNSURE)
+    exact = (bits.ravel()[unsure] + rng.random(len(unsure))) / 2**_BITS
+    for rate in np.unique(rates):
+        mine = np.flatnonzero(rates[unsure // size] == rate)
+        found.ravel()[unsure[mine]] = np.searchsorted(_poisson(float(rate))[0], exact[mine], side="right")
+    if rows.arrival.max() > 0 or rows.lapse.min() < months:
+        for month in range(months):
             found[month] *= (rows.arrival <= month) & (rows.lapse > month)
     return found
 
