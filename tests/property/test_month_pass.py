@@ -17,15 +17,18 @@ from userops.simulation.trace import _scaled
 KINDS = ("a.done", "b.done", "c.done")
 MONTHLY = ("month", "year", "lifetime")
 
-own_caps = st.builds(
-    lambda what, n, per: {what: n * (1 if what == "times" else 7), "per": per},
-    st.sampled_from(("times", "points")),
-    st.integers(1, 4),
-    st.sampled_from((*MONTHLY, "reference")),
-)
+
+def caps(units, pers):
+    return st.builds(
+        lambda unit, n, per: {unit: n * (1 if unit == "times" else 7), "per": per},
+        st.sampled_from(units),
+        st.integers(1, 4),
+        st.sampled_from(pers),
+    )
+
+
 shared_caps = st.builds(
-    lambda what, n, per: {what: n, "per": per, "scope": "program"},
-    st.sampled_from(("times", "points")),
+    lambda n, per: {"times": n, "per": per, "scope": "program"},
     st.sampled_from((40, 10_000)),
     st.sampled_from(MONTHLY),
 )
@@ -64,16 +67,22 @@ expiries = st.sampled_from(
 
 @st.composite
 def rules(draw, place, expires, fund):
+    grant = draw(grants)
     rule = {
         "name": f"rule{place}",
         "on": draw(st.sampled_from(KINDS)),
-        "points": draw(grants),
+        "points": grant,
         "fund": fund,
         "unbounded": "accepted",
     }
-    listed = draw(st.lists(own_caps, max_size=2, unique_by=lambda cap: cap["per"]))
+    # Where grants differ, a cap in times lets the first of a month through: that is for days.
+    units = ("times", "points") if isinstance(grant, int) else ("points",)
+    listed = draw(st.lists(caps(units, MONTHLY), max_size=2, unique_by=lambda cap: cap["per"]))
     if draw(st.integers(0, 3)) == 0:
-        listed = [cap for cap in listed if cap["per"] == "reference"] + [draw(shared_caps)]
+        listed = [draw(shared_caps)]
+    listed += draw(st.lists(caps(("times", "points"), ("reference",)), max_size=1))
+    if draw(st.integers(0, 7)) == 0:
+        listed.append({"points": draw(st.sampled_from((40, 10_000))), "per": "month", "scope": "program"})
     for key, value in (("cap", listed), ("when", draw(conditions)), ("expires", expires)):
         if value:
             rule[key] = value
@@ -84,27 +93,27 @@ def rules(draw, place, expires, fund):
     return rule
 
 
-rates = st.sampled_from((0, 0.3, 1, 4, {"mean": 2, "dispersion": 1}))
+rates = st.sampled_from((1, 0, 0.1, 0.3, 4, {"mean": 2, "dispersion": 1}))
 
 
 @st.composite
 def plans(draw):
-    # One fund or several, each with an expiry of its own or all with one.
-    lives = draw(st.lists(st.tuples(expiries, st.sampled_from(("club", "shop"))), min_size=1, max_size=3))
+    # One fund or two, points of one expiry or of two.
+    funds = draw(st.sampled_from((("club", "club"), ("club", "shop"))))
+    lives = [(draw(expiries), fund) for fund in funds]
+    count = draw(st.integers(1, 4))
     program = {
         "schema": 1,
         "name": "monthly",
         "timezone": draw(st.sampled_from(("UTC", "America/New_York"))),
         "funds": {"club": {"unit_cost": "0.1"}, "shop": {}, "idle": {}},
-        "earn": [
-            draw(rules(place, *draw(st.sampled_from(lives)))) for place in range(draw(st.integers(1, 4)))
-        ],
+        "earn": [draw(rules(place, *lives[place % 2])) for place in range(count)],
     }
     if draw(st.integers(0, 2)) == 0:
         budget = {"points": draw(st.sampled_from((50, 100_000))), "per": draw(st.sampled_from(MONTHLY))}
         program["funds"]["club"]["budget"] = budget
     becomes = {"group": "owner", "per_month": Decimal("0.1"), "event": draw(st.sampled_from((*KINDS, "x.y")))}
-    fan = {"members": draw(st.integers(0, 30)), "joins_per_month": draw(st.integers(0, 3))}
+    fan = {"members": draw(st.sampled_from((20, 0, 1, 70))), "joins_per_month": draw(st.integers(0, 3))}
     if draw(st.booleans()):
         fan["becomes"] = becomes
     word = {"city": {"Hefei": 2, "Wuhan": 1, "Shanghai": 1}}
@@ -112,7 +121,7 @@ def plans(draw):
     behaviour = {
         "lapse_per_month": draw(st.sampled_from((0, Decimal("0.05")))),
         "lapse_spread": draw(st.sampled_from((0, Decimal("0.2")))),
-        "redeem_per_month": draw(st.sampled_from((Decimal("0.4"), 0, 1, {"beta": [2, 8]}))),
+        "redeem_per_month": draw(st.sampled_from((Decimal("0.6"), 0, 1, {"beta": [2, 8]}))),
         "redeem_share": draw(st.sampled_from((Decimal("0.5"), 1))),
         "redeem_balance": draw(st.sampled_from((20, 2_000))),
         "near_expiry": draw(st.sampled_from((0, 1))),
@@ -126,7 +135,7 @@ def plans(draw):
     plan = {
         "horizon": {
             "start": date(2027, draw(st.sampled_from((1, 10))), 1),
-            "months": draw(st.integers(1, 16)),
+            "months": draw(st.sampled_from((14, 1, 2, 5, 9, 16))),
         },
         "population": {"fan": fan, "owner": {"members": draw(st.integers(0, 20))}},
         "behaviour": behaviour,
