@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from attrs import define
 
@@ -16,21 +14,20 @@ from userops.simulation.happenings import Happenings, draw_data
 from userops.simulation.population import Rows, World
 from userops.simulation.prepared import prepare
 from userops.simulation.spec import Spec
-from userops.simulation.timing import timed
+from userops.simulation.timing import Timed, timed
 
 #: Members whose events are counted together: their cells stay in the processor's cache.
 _TOGETHER = 2**13
 _MONTH_BITS = 8
-#: Sums that stay below this are kept in 32 bits.
-_SMALL = 2**31
 
 
 @define(eq=False)
 class Cells:
-    """What one rule gives, by (month, row)."""
+    """What one rule gives, by (month, row): so many times the same."""
 
-    points: Array
-    #: How many events it gives for; None where no cap of all members counts them.
+    units: Array
+    each: int
+    #: How many events it gives for; None where nobody asks.
     times: Array | None
 
 
@@ -48,13 +45,16 @@ def cells_of(spec: Spec, world: World, rows: Rows, where: tuple[int, int]) -> di
         drawn = timed(world, rows, kind=name, where=where, is_placed=False)
         changes = _changes(world, rows, name)
         if all(_is_plain(one) for one in rules):
-            counts = _counts(drawn.counts, drawn.month, world.months)
-            np.add.at(counts, (changes[1], changes[0]), 1)
+            counts = _counts(drawn, world.months) if isinstance(drawn, Timed) else drawn
+            if len(changes[0]):
+                # Of one member at most one in a month.
+                counts = counts.astype(np.int32)
+                counts[changes[1], changes[0]] += 1
             for place, one in enumerate(rules):
                 found[kind, place] = _fixed(spec, one, counts)
             continue
-        row = np.concatenate([np.repeat(np.arange(len(rows)), drawn.counts), changes[0]])
-        key = (row << _MONTH_BITS) | np.concatenate([drawn.month, changes[1]]).astype(np.int64)
+        key = _keys(drawn)
+        key = np.concatenate([key, (changes[0] << _MONTH_BITS) | changes[1]])
         key.sort(kind="stable")
         listed = (key >> _MONTH_BITS, key & ((1 << _MONTH_BITS) - 1))
         for place, cells in enumerate(_by_event(spec, world, rows, listed, kind=kind, where=where)):
@@ -81,17 +81,31 @@ def _changes(world: World, rows: Rows, kind: str) -> Listed:
     return rows_of, rows.becomes[rows_of].astype(np.int64)
 
 
-def _counts(counts: Ints, month: Ints, months: int) -> Array:
+def _keys(drawn: Timed | Array) -> Ints:
+    """Return the row and the month of each event, packed."""
+    if isinstance(drawn, Timed):
+        row = np.arange(len(drawn.counts)) << _MONTH_BITS
+        keys: Ints = np.repeat(row, drawn.counts) + drawn.month
+        return keys
+    months, rows = drawn.shape
+    every = (np.arange(rows)[:, None] << _MONTH_BITS) | np.arange(months)
+    return np.repeat(every.ravel(), drawn.T.ravel())
+
+
+def _counts(drawn: Timed, months: int) -> Array:
     """Count events by (month, row); they lie row by row, so many of each."""
+    counts, month = drawn.counts, drawn.month
     rows = len(counts)
     found = np.empty((months, rows), dtype=np.int32)
     ends = np.concatenate([[0], np.cumsum(counts)])
     for low in range(0, rows, _TOGETHER):
         high = min(rows, low + _TOGETHER)
-        code = np.multiply(month[ends[low] : ends[high]], high - low, dtype=np.int64)
+        # Months a power of two apart would all fall into one line of the cache: nine times as long.
+        apart = (high - low) // 64 * 64 + 72
+        code = np.multiply(month[ends[low] : ends[high]], apart, dtype=np.int64)
         code += np.repeat(np.arange(high - low), counts[low:high])
-        size = months * (high - low)
-        found[:, low:high] = np.bincount(code, minlength=size).reshape(months, high - low)
+        counted = np.bincount(code, minlength=months * apart).reshape(months, apart)
+        found[:, low:high] = counted[:, : high - low]
     return found
 
 
@@ -101,14 +115,10 @@ def _fixed(spec: Spec, one: PreparedRule, counts: Array) -> Cells:
     for x in one.limits:
         if (x.slot < 0 or x.is_shared) and x.limit.cap.points is not None:
             points = min(points, x.limit.cap.points)
-    is_open = one.is_open[spec.clock.first_days[:-1]]
+    is_open = one.is_open[spec.clock.first_days[:-1]] & (points > 0)
     if not is_open.all():
-        counts = counts * is_open[:, None].astype(np.int32)
-    total = points * int(counts.max(initial=0)) * len(counts)
-    found = np.multiply(counts, points, dtype=np.int32 if total < _SMALL else np.int64)
-    # Rules of one kind share the counts; caps write into them.
-    times = counts.copy() if points and one.limits else counts * (points > 0)
-    return _capped(spec, one, Cells(found, times), points)
+        counts = counts * is_open[:, None].astype(counts.dtype)
+    return _capped(spec, one, Cells(counts, points, counts))
 
 
 def _by_event(
@@ -146,12 +156,12 @@ def _by_event(
         points = np.bincount(code, given, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
         times = np.bincount(code[given > 0], minlength=shape[0] * shape[1]).reshape(shape)
         each = int(given.max(initial=0)) if isinstance(one.rule.points, Fixed) else 0
-        listed_cells.append(_capped(spec, one, Cells(points, times), each))
+        listed_cells.append(_capped(spec, one, Cells(points, 1, times), each))
     return listed_cells
 
 
-def _capped(spec: Spec, one: PreparedRule, cells: Cells, each: int) -> Cells:
-    """Put a rule's cells under its caps by month, year and lifetime; `each` is what it gives each time.
+def _capped(spec: Spec, one: PreparedRule, cells: Cells, each: int | None = None) -> Cells:
+    """Put a rule's cells under its caps by month, year and lifetime; `each` is what it gives each time, if the same.
 
     A cap in points cuts the grant that crosses it, so a month's grants come to what is left at most. A cap in
     times lets so many pass; where it is met every grant is `each`, but the last that a cap in points cuts.
@@ -159,25 +169,25 @@ def _capped(spec: Spec, one: PreparedRule, cells: Cells, each: int) -> Cells:
     own = [x for x in one.limits if x.slot >= 0 and not x.is_shared]
     if not own:
         return cells
-    assert cells.times is not None  # noqa: S101 — counted above
-    rows, first = cells.points.shape[1], spec.clock.first_days[:-1]
+    assert cells.times is not None  # noqa: S101 — counted before
+    each = cells.each if each is None else each
+    all_points, all_times = cells.units.astype(np.int64) * cells.each, cells.times.astype(np.int64)
+    rows, first = all_points.shape[1], spec.clock.first_days[:-1]
     periods = {x.key[1]: spec.clock.periods[x.key[1]][first] for x in own}
-    used: dict[Any, Array] = {}
-    for month in range(len(cells.points)):
-        times, points = cells.times[month], cells.points[month]
-        for x in own:
-            per = x.key[1]
-            if not month or periods[per][month] != periods[per][month - 1]:
+    used: dict[str, Array] = {}
+    for month, (points, times) in enumerate(zip(all_points, all_times, strict=True)):
+        for per, period in periods.items():
+            if not month or period[month] != period[month - 1]:
                 used[per] = np.zeros((2, rows), dtype=np.int64)
+        for x in own:
             if x.limit.cap.times is not None:
-                np.minimum(times, x.limit.cap.times - used[per][0], out=times, casting="unsafe")
-                np.minimum(points, times * each, out=points, casting="unsafe")
+                np.minimum(times, x.limit.cap.times - used[x.key[1]][0], out=times)
+                np.minimum(points, times * each, out=points)
         for x in own:
             if x.limit.cap.points is not None:
-                left = np.maximum(0, x.limit.cap.points - used[x.key[1]][1])
-                np.minimum(points, left, out=points, casting="unsafe")
+                np.minimum(points, np.maximum(0, x.limit.cap.points - used[x.key[1]][1]), out=points)
         if each:
             times[:] = -(-points // each)
         for per in used:
-            used[per] += np.stack([times, points])
-    return cells
+            used[per] += (times, points)
+    return Cells(all_points, 1, all_times)

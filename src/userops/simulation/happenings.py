@@ -12,7 +12,7 @@ from userops.simulation.arrays import Floats, Ints
 from userops.simulation.asking import MISSING
 from userops.simulation.clock import Clock
 from userops.simulation.population import Rows, World
-from userops.simulation.timing import timed
+from userops.simulation.timing import Timed, timed
 
 #: Bits of a packed event: (row, day, place, kind), in order of time within a row.
 DAY_BITS, PLACE_BITS, KIND_BITS = 13, 8, 6
@@ -105,9 +105,9 @@ def _repeated(
 ) -> Ints:
     """Draw one kind's events, packed and in order."""
     found = timed(world, rows, kind=kind, where=where, is_placed=True)
+    assert isinstance(found, Timed) and found.part is not None  # noqa: S101, PT018 — asked for
     if not len(found.month):
         return np.zeros(0, dtype=np.int64)
-    assert found.part is not None  # noqa: S101 — asked for
     keys = _packed(clock, kind=place, month=found.month, part=found.part, counts=found.counts)
     # Members lie in order already: a stable sort has only each one's events to look at.
     keys.sort(kind="stable")

@@ -1,8 +1,7 @@
 """The month pass: a block of members through the months, where no rule asks for a day (see `monthly`).
 
-One fund pays, and points expire in the order in which they were earned. So a member's points lie on one line:
-`earned` up to a month, and `gone` from its beginning, redeemed or expired. Redeeming moves `gone` up by what is
-redeemed; an expiry moves it up to what was earned by the last month whose points are due. Nothing else is kept.
+How many events a member has in a month decides what the rules give (`cells`); points are kept by month
+(`month_lots`); who redeems is asked of few, for a bound on everybody's chance sieves out most at a glance.
 """
 
 from __future__ import annotations
@@ -18,14 +17,16 @@ from userops.simulation.arrays import Array, Ints, Mask
 from userops.simulation.blocks import PARTS, Chunk, Crowd, by_part, crowd_of, no_rows, redeem_chances
 from userops.simulation.cells import Cells, cells_of
 from userops.simulation.flows import Flows, Posted, active
-from userops.simulation.monthly import grant_buckets
+from userops.simulation.lots import buckets_of
+from userops.simulation.month_lots import Points, points_of
+from userops.simulation.monthly import Lot, spending_order
 from userops.simulation.population import World, make_rows
 from userops.simulation.spec import Spec
 from userops.simulation.usage import Asked, Usage
-from userops.simulation.wanting import AHEAD, WHOLE, Wanting
+from userops.simulation.wanting import WHOLE, Wanting
 
 #: Members that go through all months together: their state stays in the processor's cache.
-SLICE = 2**14
+SLICE = 2**16
 #: Partial sums of the parts of a sample are taken over rows so far apart.
 _APART = 64 * PARTS
 _SMALL = 2**31
@@ -55,19 +56,14 @@ def month_pass(
         parts.append(MonthChunk(rows, local, place, cells, *redeem_chances(spec, world, rows, where)))
     parts = parts or [_empty(spec)]
     crowd = crowd_of(spec, worlds, parts)
-    given, asked = _posted(spec, crowd, parts)
-    months = Months(spec, crowd, parts)
+    given, asked, matured = _posted(spec, crowd, parts)
+    lots = spending_order(spec.book) or ()
     redeemed, expired = np.zeros_like(given.parts), np.zeros_like(given.parts)
-    real, rules = (
-        by_part(crowd.weights)[:, :, None, None],
-        [r for found in spec.book.rules.values() for r in found],
-    )
-    matured = np.zeros_like(given.parts[:, :, 0])
-    if rules:
-        fund = rules[0].fund
-        redeemed[..., fund], expired[..., fund] = months.run()
-        is_due = months.bucket < 2 * spec.span.months
-        matured[..., fund] = given.parts[:, :, is_due, fund].sum(axis=2)
+    if lots:
+        for total, found in zip((redeemed, expired), Months(spec, crowd, parts).run(lots), strict=True):
+            for fund, one in found.items():
+                total[..., fund] = one
+    real = by_part(crowd.weights)[:, :, None, None]
     nothing = Posted(spec, crowd)
     return (
         Flows(
@@ -92,30 +88,37 @@ def _empty(spec: Spec) -> MonthChunk:
     """Return a chunk without members."""
     none = np.zeros((spec.span.months, 0), dtype=np.int32)
     cells = {
-        (k, place): Cells(none, none) for k, rules in spec.book.rules.items() for place in range(len(rules))
+        (k, place): Cells(none, 1, none)
+        for k, rules in spec.book.rules.items()
+        for place in range(len(rules))
     }
     return MonthChunk(no_rows(), 0, 0, cells, none.astype(np.uint32), np.zeros(0, dtype=np.float32))
 
 
-def _posted(spec: Spec, crowd: Crowd, parts: Sequence[MonthChunk]) -> tuple[Posted, Asked]:
-    """Sum what rules give, and what shared limits count of it."""
+def _posted(spec: Spec, crowd: Crowd, parts: Sequence[MonthChunk]) -> tuple[Posted, Asked, Array]:
+    """Sum what rules give, what shared limits count of it, and what of it expires within the horizon."""
     given, asked = Posted(spec, crowd), Asked(spec, crowd)
+    matured = np.zeros_like(given.parts[:, :, 0])
     months, groups = spec.span.months, len(spec.groups)
     row = np.repeat(np.arange(crowd.replications * groups), months)
     day = np.tile(spec.clock.first_days[:-1], crowd.replications * groups)
     for kind, rules in spec.book.rules.items():
         for place, rule in enumerate(rules):
-            points = _by_part(spec, crowd, parts, [part.cells[kind, place].points for part in parts])
+            cells = [part.cells[kind, place] for part in parts]
+            points = _by_part(spec, crowd, parts, [one.units for one in cells])
+            points *= cells[0].each
             given.add(rule, points)
+            buckets = buckets_of(spec.clock, rule.expiry)[spec.clock.first_days[:-1]]
+            matured[..., rule.fund] += points[:, :, buckets < 2 * months].sum(axis=2)
             if not asked.is_watched(rule):
                 continue
             times = np.zeros_like(points)
             if rule.shared_counts:
-                counted: list[Any] = [part.cells[kind, place].times for part in parts]
+                counted: list[Any] = [one.times for one in cells]
                 times = _by_part(spec, crowd, parts, counted)
             by_group = [one.reshape(-1, PARTS, months).sum(axis=1).ravel() for one in (times, points)]
             asked.add(rule, row, day, times=by_group[0], points=by_group[1])
-    return given, asked
+    return given, asked, matured
 
 
 def _by_part(spec: Spec, crowd: Crowd, parts: Sequence[Chunk], columns: Sequence[Array]) -> Array:
@@ -131,14 +134,17 @@ def _of_parts(cells: Array) -> Array:
     """Sum (month, row) over the rows of each part of the sample: every eighth row; by (part, month)."""
     months, rows = cells.shape
     whole = rows - rows % _APART
-    # Few rows are added up in 32 bits: what one holds is below 2^31 by far, or it came in 64.
-    is_small = int(cells.max(initial=0)) * (rows // _APART + 1) < _SMALL
-    kind = np.int32 if is_small and cells.dtype == np.int32 else np.int64
-    body = cells[:, :whole].reshape(months, -1, _APART).sum(axis=1, dtype=kind)
-    rest = np.zeros((months, _APART), dtype=np.int64)
+    rest = np.zeros((months, -(-(rows - whole) // PARTS) * PARTS), dtype=np.int64)
     rest[:, : rows - whole] = cells[:, whole:]
-    found: Array = (body + rest).reshape(months, -1, PARTS).sum(axis=1).T
-    return found
+    found: Array = rest.reshape(months, -1, PARTS).sum(axis=1)
+    if whole:
+        # Few rows are added up in 32 bits, where what they hold is far below 2^31.
+        is_small = int(cells.max(initial=0)) * (rows // _APART) < _SMALL
+        body = cells[:, :whole].reshape(months, -1, _APART)
+        found += (
+            body.sum(axis=1, dtype=np.int32 if is_small else np.int64).reshape(months, -1, PARTS).sum(axis=1)
+        )
+    return found.T
 
 
 def _beside(columns: Sequence[Array]) -> Array:
@@ -154,88 +160,64 @@ class Months:
     crowd: Crowd
     parts: Sequence[MonthChunk]
     wanting: Wanting = field(init=False)
-    #: Of each month, when points granted in it expire.
-    bucket: Ints = field(init=False)
-    #: Redemptions: month, rows and points.
-    redeemed: list[tuple[int, Ints, Ints]] = field(factory=list)
+    #: Redemptions: month, rows, fund and points.
+    redeemed: list[tuple[int, Ints, int, Ints]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        """Look up when points expire, and how members decide."""
-        spec = self.spec
-        self.wanting = Wanting(spec, *self.crowd.redeem_parameters)
-        self.bucket = grant_buckets(
-            spec.clock, [rule for found in spec.book.rules.values() for rule in found]
-        )
+        """Look up how members decide."""
+        self.wanting = Wanting(self.spec, *self.crowd.redeem_parameters)
 
-    def run(self) -> tuple[Array, Array]:
-        """Return points redeemed and expired by (replication, part, month), as sampled."""
+    def run(self, lots: tuple[Lot, ...]) -> tuple[dict[int, Array], dict[int, Array]]:
+        """Return points redeemed and expired by fund, each by (replication, part, month), as sampled."""
         spec, crowd = self.spec, self.crowd
-        earned = self._earned()
+        cells = {
+            key: Cells(_beside([part.cells[key].units for part in self.parts]), one.each, None)
+            for key, one in self.parts[0].cells.items()
+        }
+        most = sum(int(one.units.max(initial=0)) * one.each for one in cells.values()) * spec.span.months
+        dtype: Any = np.int32 if most < _SMALL else np.int64
+        shape = (spec.span.months, len(crowd.rows))
+        expired = {fund: np.zeros(shape, dtype=dtype) for fund in {lot.fund for lot in lots}}
         chances = _beside([part.chances for part in self.parts])
         wave = _beside([part.wave[None] for part in self.parts])[0]
-        expired = np.zeros_like(earned)
         for low in range(0, len(crowd.rows), SLICE):
             rows = slice(low, low + SLICE)
-            members = Members.of(self, rows)
-            self._through(members, earned[:, rows], chances[:, rows], wave[rows], expired[:, rows])
+            points = points_of(lots, cells, rows, expired)
+            self._through(Members.of(self, rows), points, chances[:, rows], wave[rows])
         ends = np.cumsum([len(part.rows) for part in self.parts])[:-1]
-        gone = _by_part(spec, crowd, self.parts, np.split(expired, ends, axis=1))
-        who = (crowd.replication * gone.shape[1] + crowd.part).astype(np.int64) * spec.span.months
-        none = np.zeros(0, dtype=np.int64)
-        code = np.concatenate([none, *(who[row] + month for month, row, _ in self.redeemed)])
-        points = np.concatenate([none, *(points for _, _, points in self.redeemed)])
-        return np.bincount(code, points, minlength=gone.size).reshape(gone.shape), gone
+        gone = {
+            fund: _by_part(spec, crowd, self.parts, np.split(one, ends, axis=1))
+            for fund, one in expired.items()
+        }
+        return {fund: self._redeemed(fund, one.shape) for fund, one in gone.items()}, gone
 
-    def _earned(self) -> Array:
-        """Return by (month, row) all points earned up to the month."""
-        keys = list(self.parts[0].cells)
-        columns = [_beside([part.cells[key].points for part in self.parts]) for key in keys]
-        most = sum(int(one.max(initial=0)) for one in columns) * self.spec.span.months
-        total = columns[0].astype(np.int32 if most < _SMALL else np.int64)
-        for one in columns[1:]:
-            total += one.astype(total.dtype)
-        # Along the first axis numpy's own cumsum takes fifty times as long.
-        for month in range(1, len(total)):
-            total[month] += total[month - 1]
-        return total
+    def _redeemed(self, fund: int, shape: tuple[int, ...]) -> Array:
+        """Sum what was redeemed of a fund."""
+        who = (self.crowd.replication * shape[1] + self.crowd.part).astype(np.int64) * shape[2]
+        none, mine = np.zeros(0, dtype=np.int64), [one for one in self.redeemed if one[2] == fund]
+        code = np.concatenate([none, *(who[row] + month for month, row, _, _ in mine)])
+        points = np.concatenate([none, *(points for _, _, _, points in mine)])
+        return np.bincount(code, points, minlength=int(np.prod(shape))).reshape(shape)
 
-    def _through(self, members: Members, earned: Array, chances: Array, wave: Array, expired: Array) -> None:
+    def _through(self, members: Members, held: Points, chances: Array, wave: Array) -> None:
         """Take members through all months."""
-        months = self.spec.span.months
-        # Of each bucket of expiry, the months whose points are gone by it.
-        due = np.searchsorted(self.bucket, np.arange(2 * months + 1), side="right")
-        gone, reached = np.zeros_like(earned[0]), 0
-        for month in range(months):
-            if due[2 * month] > reached:
-                reached = int(due[2 * month])
-                _expire(gone, earned[reached - 1], expired[month])
-            balance = earned[month] - gone
-            runs = self.wanting.runs(month, wave)
-            row = members.candidates(month, balance, chances[month], runs)
+        wanting = self.wanting
+        is_pulled = bool(wanting.near.any())
+        for month in range(self.spec.span.months):
+            held.open(month)
+            runs = wanting.runs(month, wave)
+            row = members.candidates(month, held.balance, chances[month], runs)
             if len(row):
-                ahead = due[min(2 * months, 2 * (month + AHEAD + 1)) - 1]
-                coming = earned[ahead - 1] if ahead else np.zeros_like(gone)
-                asks, points = self.wanting.decide(
+                asks, points = wanting.decide(
                     members.code(month, row),
-                    balance[row].astype(np.int64),
+                    held.balance[row].astype(np.int64),
                     chances[month, row],
-                    expiring=np.maximum(0, coming[row] - gone[row]) if self.wanting.near.any() else None,
+                    expiring=held.coming(month, row) if is_pulled else None,
                     runs=None if runs is None else runs[row],
                 )
-                row, points = row[asks], points[asks]
-                gone[row] += points.astype(gone.dtype)
-                self.redeemed.append((month, row + members.low, points))
-            if due[2 * month + 1] > reached:
-                reached = int(due[2 * month + 1])
-                _expire(gone, earned[reached - 1], expired[month])
-
-
-def _expire(gone: Array, due: Array, expired: Array) -> None:
-    """Let points go that are due and not gone yet."""
-    left = due - gone
-    np.maximum(left, 0, out=left)
-    expired += left
-    gone += left
+                for who, fund, part in held.take(month, row[asks], points[asks]):
+                    self.redeemed.append((month, who + members.low, fund, part))
+            held.close(month)
 
 
 @define(eq=False)
@@ -254,7 +236,8 @@ class Members:
     #: Whether anybody changes group in these months, and whether anybody is away in some.
     is_changing: bool
     is_away: bool
-    _work: list[Array] = field(factory=list)
+    #: Room for three columns.
+    work: tuple[Array, Array, Array]
 
     @classmethod
     def of(cls, months: Months, part: slice) -> Members:
@@ -272,16 +255,20 @@ class Members:
         arrival, lapse, becomes = rows.arrival[part], rows.lapse[part], rows.becomes[part]
         is_changing = bool((becomes < span).any())
         is_away = bool((lapse < span).any())
-        return cls(part.start, arrival, lapse, becomes, codes, slope, least, is_changing, is_away)
+        room = np.empty((3, len(arrival)), dtype=np.float32)
+        work = (room[0], room[1], room[2])
+        return cls(part.start, arrival, lapse, becomes, codes, slope, least, is_changing, is_away, work)
 
     def candidates(self, month: int, balance: Array, chance: Array, runs: Mask | None) -> Ints:
         """Return the rows that may redeem: those who do are among them, and few others."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            points = balance.astype(np.float32)
-            reach = points + self.half
-            reach *= chance
+        points, reach, luck = self.work
+        np.copyto(points, balance, casting="same_kind")
+        np.copyto(luck, chance, casting="same_kind")
+        with np.errstate(over="ignore"):
+            np.add(points, self.half, out=reach)
+            reach *= luck
             points *= self.slope
-            found: Mask = reach < points
+        found: Mask = reach < points
         if runs is not None:
             found |= runs & (balance > 0)
         if self.is_away:

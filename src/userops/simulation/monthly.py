@@ -6,13 +6,15 @@ decides everything: the figures are then the same, to the point. What it cannot 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from attrs import evolve, frozen
 
 from userops.program import Program
 from userops.program.rules import Choice, Fixed, Streak
-from userops.simulation.arrays import Array, Ints
+from userops.simulation.arrays import Array
 from userops.simulation.asking import PreparedRule, Rulebook
 from userops.simulation.behaviour import Behaviour
 from userops.simulation.clock import Clock
@@ -43,8 +45,9 @@ def _reasons(program: Program, book: Rulebook, behaviours: Mapping[str, Behaviou
         if why:
             yield f"rule {rule.rule.name} {why}"
     yield from _between(program, rules)
-    if not _is_queue(book.clock, rules):
-        yield "points do not expire in the order of the months in which they were earned"
+    if not rules or spending_order(book) is not None:
+        return
+    yield "points expire within a month, or those of two funds together: days say which a redemption takes first"
 
 
 def _why_rule(program: Program, book: Rulebook, one: PreparedRule) -> str:
@@ -60,8 +63,8 @@ def _why_rule(program: Program, book: Rulebook, one: PreparedRule) -> str:
         return "activates points days later"
     if program.groups.get(rule.group, Choice.ALL) is not Choice.ALL:
         return "is one of an exclusive group"
-    if not all(_is_by_month(clock, table) for table in (one.is_open, buckets_of(clock, one.expiry))):
-        return "begins, ends or expires within a month"
+    if not _is_by_month(clock, one.is_open):
+        return "begins or ends within a month"
     return _why_caps(one)
 
 
@@ -85,8 +88,6 @@ def _why_caps(one: PreparedRule) -> str:
 
 def _between(program: Program, rules: list[PreparedRule]) -> Iterator[str]:
     """Yield what between rules depends on the order of events within a month."""
-    if len({rule.fund for rule in rules}) > 1:
-        yield "several funds pay: which one's points a redemption takes depends on days"
     budgets = list(program.funds.values())
     for fund in {rule.fund for rule in rules}:
         budget = budgets[fund].budget
@@ -109,22 +110,40 @@ def _is_by_month(clock: Clock, table: Array) -> bool:
     return bool((table == np.repeat(table[first[:-1]], np.diff(first))).all())
 
 
-def grant_buckets(clock: Clock, rules: list[PreparedRule]) -> Ints:
-    """Return of each month when points that are granted in it expire; where none can be, as in the month before."""
-    months = clock.span.months
-    found = np.zeros(months, dtype=np.int64)
-    for rule in rules:
-        first = clock.first_days[:-1]
-        bucket = np.where(rule.is_open[first], buckets_of(clock, rule.expiry)[first], 0)
-        np.maximum(found, bucket, out=found)
-    latest: Ints = np.maximum.accumulate(found)
-    return latest
+@frozen
+class Lot:
+    """What members earn in one month that expires together: one fund's, by some of the rules."""
+
+    #: When it expires: 2 · month, + 1 at the very end of the month; 2 · months beyond the horizon.
+    bucket: int
+    month: int
+    fund: int
+    #: The rules that give it: (kind, place among its rules).
+    rules: tuple[tuple[int, int], ...]
 
 
-def _is_queue(clock: Clock, rules: list[PreparedRule]) -> bool:
-    """Say whether all points granted in a month expire together, and not before those of an earlier one."""
-    first = clock.first_days[:-1]
-    latest = grant_buckets(clock, rules)
-    return all(
-        bool((buckets_of(clock, rule.expiry)[first] == latest)[rule.is_open[first]].all()) for rule in rules
-    )
+def spending_order(book: Rulebook) -> tuple[Lot, ...] | None:
+    """Return the lots of months in the order in which a redemption takes them; None where days decide it."""
+    clock, first = book.clock, book.clock.first_days[:-1]
+    rules = {(kind, k): one for kind, found in book.rules.items() for k, one in enumerate(found)}
+    # Of one fund's points it does not matter which go first within a month, nor beyond the horizon.
+    is_one = len({one.fund for one in rules.values()}) == 1
+    lots: dict[tuple[int, int], Lot] = {}
+    for key, one in rules.items():
+        buckets = buckets_of(clock, one.expiry)
+        table = buckets if is_one else one.expiry
+        if not _is_by_month(clock, table):
+            return None
+        for month in np.flatnonzero(one.is_open[first]).tolist():
+            at = (int(table[first[month]]), month)
+            known = lots.setdefault(at, Lot(int(buckets[first[month]]), month, one.fund, ()))
+            if known.fund != one.fund:
+                return None
+            lots[at] = evolve(known, rules=(*known.rules, key))
+    return tuple(lots[at] for at in sorted(lots))
+
+
+def is_line(lots: tuple[Lot, ...]) -> bool:
+    """Say whether one fund's points expire in the order in which they were earned."""
+    months = [lot.month for lot in lots]
+    return len({lot.fund for lot in lots}) <= 1 and all(a < b for a, b in itertools.pairwise(months))

@@ -143,7 +143,9 @@ def _sampled(world: World, place: int) -> tuple[int, float, Ints]:
     mean = world.drawn[
         f"population.{group.name}.joins_per_month" if group.name else "population.joins_per_month"
     ]
-    joins = world.stream("joins", group.name).poisson(mean, world.months)
+    joins = np.zeros(world.months, dtype=np.int64)
+    if mean > 0:
+        joins = world.stream("joins", group.name).poisson(mean, world.months)
     joins[0] += group.members
     real = np.cumsum(joins)
     total = int(real[-1])

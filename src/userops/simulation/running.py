@@ -19,7 +19,7 @@ from userops.simulation.usage import Usage, period_codes
 
 #: Members that go through the days together: their state stays in the processor's cache, and no column of
 #: theirs is so large that the system takes its memory back in between. By months there is less of each.
-BLOCK, MONTH_BLOCK = 2**12, 2**15
+BLOCK, MONTH_BLOCK = 2**12, 2**16
 
 
 @define(eq=False)

@@ -153,7 +153,9 @@ class Spec:
     def world(self, seed: int, replication: int, sample: int | None) -> World:
         """Draw one replication's parameters."""
         drawn = {
-            path: one.draw(stream(seed, replication, "parameter", _shared_path(path, one, self)))
+            path: one.values[0]
+            if one.form == "number"
+            else one.draw(stream(seed, replication, "parameter", _shared_path(path, one, self)))
             for path, one in self.parameters.items()
         }
         months = self.clock.calendar_months

@@ -5,19 +5,31 @@ Both passes draw from here, so that they see the same events. The month pass ask
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from attrs import define
 
+from userops.core.chance import words
 from userops.simulation.arrays import Array, Floats, Ints
 from userops.simulation.population import Rows, World
+
+#: Below this rate per month it is quicker to draw a member's events of the whole horizon at once.
+_OFTEN = 0.2
+#: Above this rate a count may not fit into 8 bits.
+_SELDOM = 64.0
+_BITS = 16
+_UNSURE = np.uint8(255)
+#: So many counts are looked up together.
+_IN_CACHE = 2**17
 
 
 @define(eq=False)
 class Timed:
-    """The events of one kind: how many of each row, and row by row, in no order, the month of each."""
+    """The events of one kind: how many of each row, and row by row the month of each."""
 
     counts: Ints
     month: Ints
@@ -25,27 +37,92 @@ class Timed:
     part: Floats | None
 
 
-def timed(world: World, rows: Rows, *, kind: str, where: tuple[int, int], is_placed: bool) -> Timed:
-    """Draw one kind's events over the whole horizon: a count per member, then a time for each."""
+def timed(world: World, rows: Rows, *, kind: str, where: tuple[int, int], is_placed: bool) -> Timed | Array:
+    """Draw one kind's events over the whole horizon; not `is_placed`: perhaps as counts by (month, row)."""
     rng = world.stream("events", kind, *where)
     seasons = [_seasons(world, one.name) for one in world.groups]
     stop = np.minimum(rows.lapse, world.months)
     turn = np.minimum(rows.becomes, stop)
     expected, scale = _expected(world, rows, kind, rng=rng, seasons=seasons, turn=turn, stop=stop)
-    whole = expected.sum(axis=0)
-    is_alike = bool(len(whole) and (whole == whole[0]).all())
-    # The same draws either way: numpy asks less for a rate that all share.
-    counts: Ints = rng.poisson(whole[0], len(whole)) if is_alike else rng.poisson(whole)
-    total = int(counts.sum())
-    if not total:
-        return Timed(counts, np.zeros(0, dtype=np.int32), np.zeros(0))
-    is_flat = all(bool((np.diff(one) == 1.0).all()) for one in seasons)
-    first = int(rows.arrival[0])
-    if is_flat and turn.min() == world.months and (rows.arrival == first).all():
-        # All are there all the time, and no month is like another: whole numbers say it exactly.
-        month: Ints = rng.integers(first, world.months, total, dtype=np.uint16)
-        return Timed(counts, month, world.stream("days", kind, *where).random(total) if is_placed else None)
-    position = rng.random(total)
+    rates = _common_rates(rows, scale, seasons)
+    if rates is not None and rates.mean() >= _OFTEN and rates.max() <= _SELDOM:
+        cells = _cells(world, rows, rng, rates)
+        if not is_placed:
+            return cells
+        months = np.tile(np.arange(world.months, dtype=np.int32), len(rows))
+        month = np.repeat(months, cells.T.ravel())
+        return Timed(
+            cells.sum(axis=0, dtype=np.int64), month, world.stream("days", kind, *where).random(len(month))
+        )
+    return _one_by_one(rows, rng, expected, scale, seasons=seasons, turn=turn, is_placed=is_placed)
+
+
+def _common_rates(rows: Rows, scale: Floats, seasons: Sequence[Floats]) -> Floats | None:
+    """Return the rate of each month where all members have the same while they are active, None elsewhere."""
+    if not len(rows) or not (scale == scale[0, 0]).all():
+        return None
+    found = np.diff(seasons[rows.group[0]])
+    groups = np.unique(np.concatenate([rows.group, rows.target]))
+    return found * scale[0, 0] if all((np.diff(seasons[k]) == found).all() for k in groups) else None
+
+
+def _cells(world: World, rows: Rows, rng: np.random.Generator, rates: Floats) -> Array:
+    """Draw counts by (month, row), all members having one rate: nearly all are known from 16 bits.
+
+    Each 16 bits stand for a stretch of the uniform line; where the count changes within it, 53 bits more say on
+    which side a member lies. So counts are Poisson's as far as doubles go.
+    """
+    months, size = world.months, len(rows)
+    bits = words(rng, -(-months * size // 2)).view(np.uint16)[: months * size].reshape(months, size)
+    found = np.empty((months, size), dtype=np.uint8)
+    together = max(1, _IN_CACHE // size)
+    for rate in np.unique(rates):
+        alike = np.flatnonzero(rates == rate)
+        for low in range(0, len(alike), together):
+            some = alike[low : low + together]
+            where = slice(some[0], some[-1] + 1) if some[-1] - some[0] == len(some) - 1 else some
+            found[where] = _poisson(float(rate))[1].take(bits[where], mode="clip")
+    unsure = np.flatnonzero(found == _UNSURE)
+    exact = (bits.ravel()[unsure] + rng.random(len(unsure))) / 2**_BITS
+    for rate in np.unique(rates):
+        mine = np.flatnonzero(rates[unsure // size] == rate)
+        found.ravel()[unsure[mine]] = np.searchsorted(_poisson(float(rate))[0], exact[mine], side="right")
+    if rows.arrival.max() > 0 or rows.lapse.min() < months:
+        for month in range(months):
+            found[month] *= (rows.arrival <= month) & (rows.lapse > month)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _poisson(rate: float) -> tuple[Floats, Array]:
+    """Return the chances of at most 0, 1, 2, … events, and the count of each 16 bits: `_UNSURE` where they leave it open."""
+    chance, total = math.exp(-rate), 0.0
+    below: Floats = np.empty(int(_UNSURE) - 1)
+    for count in range(len(below)):
+        total += chance
+        below[count] = total
+        chance *= rate / (count + 1)
+    edges = np.arange(2**_BITS + 1) / 2**_BITS
+    first = np.searchsorted(below, edges[:-1], side="right")
+    # The upper edge of a stretch is not in it.
+    last = np.searchsorted(below, np.nextafter(edges[1:], 0.0), side="right")
+    return below, np.where(first == last, first, _UNSURE).astype(np.uint8)
+
+
+def _one_by_one(
+    rows: Rows,
+    rng: np.random.Generator,
+    expected: Floats,
+    scale: Floats,
+    *,
+    seasons: Sequence[Floats],
+    turn: Ints,
+    is_placed: bool,
+) -> Timed:
+    """Draw a count per member, then a time for each event."""
+    months, whole = len(seasons[0]) - 1, expected.sum(axis=0)
+    counts: Ints = rng.poisson(whole)
+    position = rng.random(int(counts.sum()))
     position *= np.repeat(whole, counts)
     # Most members do it in one group only: the others' events after the change are put right alone.
     later = np.zeros(0, dtype=np.int64)
@@ -59,12 +136,12 @@ def timed(world: World, rows: Rows, *, kind: str, where: tuple[int, int], is_pla
     position[later] = beyond / scale[1][by]
     start = np.repeat(rows.arrival, counts)
     start[later] = turn[by]
-    if is_flat:
+    if all(bool((np.diff(one) == 1.0).all()) for one in seasons):
         position += start
-        return _split(counts, position, world.months, is_placed=is_placed)
+        return _split(counts, position, months, is_placed=is_placed)
     group = np.repeat(rows.group, counts)
     group[later] = rows.target[by]
-    return Timed(counts, *_months_at(seasons, group, start, position, world.months))
+    return Timed(counts, *_months_at(seasons, group, start, position, months))
 
 
 def _expected(
