@@ -100,6 +100,9 @@ class Redeeming:
         row = np.flatnonzero(is_active)
         code = self.block.replication[row] * len(self.spec.groups) + group_at(rows, row, month)
         runs = wanting.runs(month, self.block.wave)
+        if runs is None:
+            some = wanting.likely(code, lots.balance[row], self.block.chances[month, row])
+            row, code = row[some], code[some]
         asks, points = wanting.decide(
             code,
             lots.balance[row],

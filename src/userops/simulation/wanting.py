@@ -61,6 +61,12 @@ class Wanting:
         asks &= points > 0
         return asks, points
 
+    def likely(self, code: Ints, balance: Ints, chance: Array) -> Mask:
+        """Return who may redeem: those who do are among them, and few others; see `steepest`."""
+        slope, half = self.steepest()
+        found: Mask = chance * (balance + half[code]) < slope[code] * (WHOLE * (1 + 1e-9)) * balance
+        return found
+
     def steepest(self) -> tuple[Floats, Floats]:
         """Return by (replication, group) numbers c and h: nobody redeems whose chance is c · b / (b + h) or more.
 
