@@ -8,10 +8,11 @@ import attrs
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 
 from userops.simulation import Plan, month_lots, running
 from userops.simulation.spec import Run
+from userops.simulation.trace import _scaled
 
 KINDS = ("a.done", "b.done", "c.done")
 MONTHLY = ("month", "year", "lifetime")

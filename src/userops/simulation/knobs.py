@@ -36,13 +36,25 @@ def turned(
     """Return copies of a plan's tables with values set at paths; an unknown path says what was meant."""
     plan_copy, program_copy = _copied(table), _copied(program)
     for path, value in changes.items():
-        if is_new and path.startswith("behaviour.events_per_month."):
-            kind = path.removeprefix("behaviour.events_per_month.")
-            rates = plan_copy.setdefault("behaviour", {}).setdefault("events_per_month", {})
-            rates[kind] = _as_toml(value)
+        if is_new and _set_new(plan_copy, str(path), _as_toml(value)):
             continue
         _turn(plan_copy, program_copy, str(path), _as_toml(value))
     return plan_copy, program_copy
+
+
+def _set_new(table: dict[str, Any], path: str, value: Any) -> bool:
+    """Set what a plan says of a kind of events, also of one that it did not name yet; say whether the path is such."""
+    for key in ("events_per_month", "cancelled"):
+        if path.startswith(f"behaviour.{key}."):
+            kind = path.removeprefix(f"behaviour.{key}.")
+            kinds = table.setdefault("behaviour", {}).setdefault(key, {})
+            known = kinds.get(kind)
+            if key == "cancelled" and isinstance(known, dict) and "share" in known:
+                known["share"] = value
+            else:
+                kinds[kind] = value
+            return True
+    return False
 
 
 def known_paths(table: Mapping[str, Any], program: Mapping[str, Any]) -> list[str]:

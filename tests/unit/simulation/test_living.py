@@ -8,7 +8,7 @@ import pytest
 from userops.core.commands import Expire
 from userops.errors import InvalidValue, PlanError
 from userops.points import Ledger
-from userops.simulation import Plan
+from userops.simulation import Plan, calibrate
 
 PLAN = """
 [program]
@@ -298,6 +298,31 @@ def test_a_share_that_is_cancelled_is_a_knob():
     assert turned.spec.behaviours[""].cancelled["order.paid"].share.values == (0.4,)
     unsure = plan_of(behaviour='[behaviour.cancelled]\n"order.paid" = { uniform = [0.1, 0.3] }')
     assert unsure.spec.uncertain == ["behaviour.cancelled.order.paid"]
+
+
+def test_what_was_taken_back_is_calibrated():
+    behaviour = '[behaviour.cancelled]\n"order.paid" = { share = 0.3, after_days = 2 }'
+    plan = plan_of(behaviour=behaviour)
+    trace = plan.trace(members=200, seed=4)
+    fitted = calibrate(trace.events, plan_of(), as_of=trace.ends_at)
+    how = fitted.spec.behaviours[""].cancelled["order.paid"]
+    orders = sum(event.kind == "order.paid" for event in trace.events)
+    assert abs(how.share.mean() - 0.3) < 4 * (0.3 * 0.7 / orders) ** 0.5 + 0.01
+    assert how.share.is_uncertain
+    # Where a plan says when, that stays.
+    kept = calibrate(trace.events, plan, as_of=trace.ends_at).spec.behaviours[""].cancelled["order.paid"]
+    assert kept.after_days.values == (2.0,)
+    # What is taken back is nothing that members do: the rates are those of a history without it.
+    done = [event for event in trace.events if not event.kind.endswith("cancelled")]
+    plain = calibrate(done, plan_of(), as_of=trace.ends_at)
+    assert fitted.spec.behaviours[""].events == plain.spec.behaviours[""].events
+    assert fitted.spec.behaviours[""].lapse == plain.spec.behaviours[""].lapse
+
+
+def test_a_forecast_says_what_was_taken_back():
+    plan = plan_of(behaviour='[behaviour.cancelled]\n"order.paid" = 0.3')
+    assert "Cancellations took" in str(plan.simulate(seed=1, replications=2, sample=20))
+    assert "Cancellations" not in str(plan_of().simulate(seed=1, replications=2, sample=20))
 
 
 @pytest.mark.parametrize(
