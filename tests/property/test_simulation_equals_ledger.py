@@ -406,7 +406,7 @@ def mixed_plans(draw):
     return plan, program
 
 
-@settings(max_examples=30)  # More members than elsewhere: each example takes ten times as long.
+@settings(max_examples=15)  # More members than elsewhere: each example takes ten times as long.
 @given(tables=mixed_plans(), seed=st.integers(0, 2**32))
 def test_members_in_columns_beside_others_come_to_what_the_ledger_says(tables, seed):
     plan = Plan.from_tables(*copy.deepcopy(tables))

@@ -276,6 +276,27 @@ def test_a_trace_is_posted_with_its_credits():
             assert columns[name][columns["fund"] == fund].sum() == getattr(rows[fund], name)
 
 
+@pytest.mark.parametrize(
+    "terms", ["expires = { days = 40 }\nvest = { days = 9 }", "expires = { months = 1 }", ""]
+)
+def test_credits_among_grants_are_redeemed_and_expire_as_in_the_ledger(terms):
+    """No member cancels, and no budget binds: all goes in columns, credits too."""
+    plan = plan_of(
+        behaviour="redeem_per_month = 0.4\nredeem_balance = 50",
+        tables=f"{REFERRAL.format(budget=10**9)}\n{terms}",
+        events=INVITING,
+    )
+    trace = plan.trace(members=60, seed=3)
+    ledger = Ledger.in_memory()
+    trace.post(plan.program, ledger)
+    columns = trace.to_columns()
+    assert len(trace.credits) > 50
+    for row in ledger.funding(trace.ends_at):
+        for name in ("issued", "redeemed", "expired", "outstanding"):
+            found = columns[name][columns["fund"] == row.fund]
+            assert (found[-1] if name == "outstanding" else found.sum()) == getattr(row, name)
+
+
 def test_a_grant_is_solved_for_beside_cancellations_and_a_scheme():
     turned = {
         '[program.funds.sales]\nunit_cost = "0.10"': '[program.funds.sales]\nbudget = { points = 100_000, per = "year" }'
