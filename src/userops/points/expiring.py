@@ -7,6 +7,7 @@ from attrs import evolve
 from userops.core.calendar import from_micros, micros
 from userops.core.commands import Expire, Extend
 from userops.core.ids import derived_id
+from userops.errors import IdConflict
 from userops.points.books import Books
 from userops.points.draft import Draft
 from userops.points.history import EXPIRED, extended_lots, wallet_account
@@ -25,6 +26,11 @@ def post_expire(books: Books, command: Expire) -> Receipt:
         for at, lots in sorted(_due(books.due_wallet(member), until).items()):
             # Named by a lot, not by the member: an id outlives the erasure of a member.
             id_ = derived_id(command.id, lots[0][0].id, str(at))
+            if books.entry(id_) is not None:
+                raise IdConflict(
+                    f"an entry {id_!r} exists already, which this expiry would make; give it another id",
+                    id=id_, field="id", was="an entry", given="an expiry",
+                )  # fmt: skip
             draft = Draft(
                 books, evolve(command, id=id_, member=member, at=from_micros(at)), member, command.currency
             )

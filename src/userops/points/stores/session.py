@@ -19,6 +19,8 @@ from userops.points.stores.wire import Driver, Wire
 from userops.points.values import Currency, Entry, Fund, LotState, Receipt
 from userops.points.wallet import NEVER, DebtState, HoldState, OpenLots, Wallet
 
+#: So many ids are claimed one by one; the database's table of locks is not for whole imports.
+MOST_CLAIMS = 64
 #: "Never" as the tables keep it.
 _NEVER = NEVER - 1
 
@@ -63,6 +65,9 @@ class Session:
     wallets: dict[str, Wallet | None] = field(factory=dict, init=False)
     lots: dict[str, LotState] = field(factory=dict, init=False)
     unknown: set[str] = field(factory=set, init=False)
+    #: Ids of commands that were claimed before they were looked for, and those that were too many for it.
+    claimed: set[str] = field(factory=set, init=False)
+    unclaimed: set[str] = field(factory=set, init=False)
     _drawn: list[int] = field(factory=list, init=False)
     _last: int | None = field(default=None, init=False)
 
@@ -228,8 +233,18 @@ class Session:
         """Return a posted `Expire` and its receipt."""
         if id_ in self.unknown:
             return None
+        self._claim(id_)
         rows = self.wire.rows(self.sql.sweep, (id_,))
         return read_sweep(rows[0]) if rows else None
+
+    def _claim(self, id_: str) -> None:
+        if not self.is_posting or not self.driver.locks_rows or id_ in self.claimed:
+            return
+        if len(self.claimed) < MOST_CLAIMS:
+            self.driver.claim(self.wire, {id_: False})
+            self.claimed.add(id_)
+        else:
+            self.unclaimed.add(id_)
 
     def entries(
         self,

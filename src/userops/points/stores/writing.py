@@ -24,10 +24,10 @@ _NO_LIMIT = 2**63 - 1
 
 
 class Outdated(Exception):
-    """A budget or counter has less left than was read: decide again, with these rows locked first."""
+    """A budget or counter has less left than was read, or an id was used: decide again, these rows locked first."""
 
     def __init__(self, periods: Sequence[Period] = (), counters: Sequence[str] = ()) -> None:
-        super().__init__("a budget or counter has moved on")
+        super().__init__("a budget or counter has moved on, or an id was used")
         self.periods, self.counters = tuple(periods), tuple(counters)
 
 
@@ -58,6 +58,19 @@ def write(session: Session, changes: Changes) -> None:
     if changes.counters and not changes.entries:
         declare(session.wire, sql, chain.counted_words(changes.counters))
     _count(session, changes)
+    if session.driver.locks_rows and (changes.sweeps or session.unclaimed):
+        _check_ids(session, changes)
+
+
+def _check_ids(session: Session, changes: Changes) -> None:
+    """See once more that no id stands in both tables; nothing is waited for after this but the commit."""
+    wire, sql, many = session.wire, session.sql, session.driver.many
+    session.driver.claim_all(wire)
+    unclaimed = wire.rows(sql.sweeps, (many(sorted(session.unclaimed)),)) if session.unclaimed else []
+    if any(row[0] not in changes.sweeps for row in unclaimed) or any(
+        wire.rows(sql.entry, (id_,)) for id_ in changes.sweeps
+    ):
+        raise Outdated
 
 
 def _row(session: Session, member: str) -> WalletRow:
