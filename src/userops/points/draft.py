@@ -54,9 +54,7 @@ class Draft:
         """Return a lot as this draft leaves it."""
         found = self.lots.get(lot) or self.books.lot(lot)
         if found is None:
-            message = (
-                f"lot {lot!r}, which entries name, is not there: the database was changed beside the ledger"
-            )
+            message = f"row {lot!r} of ledger_lot, which entries name, is not there"
             raise DamagedLedger(f"{message}; audit() finds what is wrong", table="ledger_lot", row=lot)
         return found
 

@@ -159,6 +159,7 @@ def _link(rows: _Rows, tips: dict[int, _Tip], row: tuple[Any, ...], entries: lis
     if (
         not is_sound
         or columns != (event, rule, reference, at)
+        or counts == ""  # Nothing is written as NULL; the seal does not tell one from the other.
         or bytes(found) != entry_seal(tips[no].tip, sequence, counts)
     ):
         return Finding("entry", id_, "is not what was recorded in this place")
