@@ -67,7 +67,7 @@ def inside(function, monkeypatch, act):
             thread = threading.Thread(target=lambda: found.__setitem__(0, act()))
             found.append(thread)
             thread.start()
-            thread.join(0.3)
+            thread.join(0.15)
         return plain(*arguments)
 
     monkeypatch.setattr(writing, function, acting)

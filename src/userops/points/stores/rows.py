@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from attrs import frozen
 
+from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.errors import DamagedLedger
 from userops.points import recording
@@ -17,6 +19,8 @@ from userops.points.wallet import NEVER, DebtState, HoldState
 
 #: "Never" as the tables keep it.
 _NEVER = NEVER - 1
+#: The instants that a calendar knows.
+_FIRST, _LAST = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
 
 #: What taking a row apart may raise when its text is not what was written; a refused command is a ValueError.
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
@@ -54,6 +58,8 @@ def lot_state(values: Sequence[Any]) -> LotState:
         unit_cost = Decimal(cost)
     except UNREADABLE:
         raise damaged("lot", id_) from None
+    if not (_FIRST <= earned <= _LAST >= available >= _FIRST <= expires) or _LAST < expires != _NEVER:
+        raise damaged("lot", id_)
     return LotState(
         id_, member, currency, fund, unit_cost, earned, available,
         None if expires == _NEVER else expires,

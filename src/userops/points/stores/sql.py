@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 from numpy.random import Generator
+from sqlalchemy.engine import Dialect
 
 from userops.core.calendar import micros
 from userops.core.chance import stream
@@ -34,6 +35,9 @@ from userops.points.stores.writing import (
 from userops.points.values import Currency, Fund
 
 T = TypeVar("T")
+
+#: The statements of each dialect; nothing in them changes.
+_COMPILED: dict[tuple[str, str], Statements] = {}
 
 #: The first wait before a transaction is tried again, doubled each time up to the last.
 _FIRST_WAIT, _LAST_WAIT = 0.002, 0.25
@@ -97,7 +101,7 @@ class SqlStore:
         """Make the tables, or check and lift what is there."""
         self._driver: Driver = driver
         self._salt, self._rng = salt, rng
-        self._sql = Statements(driver.dialect)
+        self._sql = _statements(driver.dialect)
         self._declared = Declared()
 
         def prepare(trial: _Try) -> None:
@@ -294,9 +298,10 @@ class SqlStore:
         """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
 
         def attempt(trial: _Try) -> str:
-            with self._driver.connection() as wire, self._transaction(wire, trial):
+            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
                 session = self._begin(wire, trial, ())
                 if trial.is_in_doubt and session.wallet(member) is None and session.wallet(trial.erased):
+                    keeping[0] = False  # A row made to be locked would name the member once more.
                     return trial.erased
                 trial.erased = erased = erased_name(session)
                 row = session.row(member)
@@ -319,6 +324,14 @@ class SqlStore:
     def close(self) -> None:
         """Close every connection."""
         self._driver.close()
+
+
+def _statements(dialect: Dialect) -> Statements:
+    """Return the statements of a dialect: compiled once per process, for that takes longer than opening a file."""
+    key = (dialect.name, dialect.paramstyle)
+    if key not in _COMPILED:
+        _COMPILED[key] = Statements(dialect)
+    return _COMPILED[key]
 
 
 def _has_changes(books: Books) -> bool:
