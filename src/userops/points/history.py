@@ -149,7 +149,7 @@ def extended_lots(lots: Iterable[LotState], command: Extend) -> list[LotState]:
     """Return the lots whose expiry an `Extend` moves: alive at its instant, of its rule, and ending earlier."""
     at, expires_at = micros(command.at), micros(command.expires_at)
     return [
-        evolve(lot, expires_at=expires_at)
+        lot.with_expiry(expires_at)
         for lot in lots
         if lot.currency == command.currency
         and (command.rule is None or lot.rule == command.rule)

@@ -79,7 +79,11 @@ class Ledger:
         self._store = store
         self._salt = salt
         self._is_closed = False
-        self.add_currency(Currency("points"))
+        try:
+            self.add_currency(Currency("points"))
+        except BaseException:
+            self.close()  # Nobody will have a ledger to close.
+            raise
 
     @classmethod
     def in_memory(cls, *, salt: bytes = b"") -> Ledger:

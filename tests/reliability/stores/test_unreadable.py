@@ -8,6 +8,7 @@ from tests.reliability.stores.attacks import T0, attacks, nonsense, postgres_dat
 
 from userops.errors import DamagedLedger, UseropsError
 from userops.points import Capture, Earn, Expire, Extend, Fund, Ledger, Release, Reverse, Spend, Transfer
+from userops.points.stores.sql import SqlStore
 
 DAY = timedelta(days=1)
 T = T0 + 20 * DAY
@@ -136,3 +137,12 @@ def test_audit_names_the_lot_that_cannot_be_read(file):
         with pytest.raises(DamagedLedger, match=r"'e1' of ledger_lot.*audit\(\)") as caught:
             ledger.post(Spend(id="1", member="ann", points=1, sink="x", at=T0))
         assert (caught.value.table, caught.value.row) == ("ledger_lot", "e1")
+
+
+def test_a_ledger_that_cannot_be_opened_is_closed_again(file, monkeypatch):
+    closed, plain = [], SqlStore.close
+    monkeypatch.setattr(SqlStore, "close", lambda store: (closed.append(store), plain(store)))
+    url = file.attacked([("UPDATE ledger_declaration SET words = '[' WHERE place = 1", [])])
+    with pytest.raises(DamagedLedger, match="ledger_declaration"):
+        Ledger.open(url, salt=b"s")
+    assert len(closed) == 1
