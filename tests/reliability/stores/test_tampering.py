@@ -48,7 +48,7 @@ def hunt(sound, every, counted):
 
 
 def test_changed_rows_are_found(sound, counted):
-    assert hunt(sound, 7 if sound.name == "sqlite" else 41, counted) >= 9
+    assert hunt(sound, 7 if sound.name == "sqlite" else 47, counted) >= 6
 
 
 @pytest.mark.nightly
