@@ -51,11 +51,13 @@ def post_expire(books: Books, command: Expire) -> Receipt:
 def _due(wallet: Wallet, until: int) -> dict[int, list[tuple[LotState, int]]]:
     """Return what expires by `until`: by instant, (lot, points). Points of a lapsed hold expire as it lapses."""
     due: dict[int, list[tuple[LotState, int]]] = {}
-    for lot in (lot for lots in wallet.lots.values() for lot in lots):
+    # In an order that no store's own order enters: the chain depends on it.
+    holds = sorted(wallet.holds, key=lambda hold: (hold.at, hold.id))
+    for lot in (lot for _, lots in sorted(wallet.lots.items()) for lot in lots):
         if lot.expires_at is None or lot.expires_at > until:
             continue
         left = lot.left - lot.written
-        for hold in wallet.holds:
+        for hold in holds:
             reserved = sum(n for lot_id, n in hold.allocations if lot_id == lot.id)
             if not reserved or (hold.expires_at is not None and hold.expires_at <= lot.expires_at):
                 continue
