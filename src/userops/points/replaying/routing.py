@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from attrs import define, field
 
 from userops.points.replaying.closed import closed_form
-from userops.points.replaying.events import FAST_TOTAL, EventColumns, Ints, Kind
+from userops.points.replaying.events import FAST_TOTAL, EventColumns, Kind
 from userops.points.replaying.found import Found
 from userops.points.replaying.grouping import Block, blocks
 from userops.points.replaying.lanes import replay_lanes
 from userops.points.replaying.plain import replay_member
+from userops.points.replaying.rows import rows_of
 
 #: Rows that lanes take at a time, and from how many rows on a member waits for the others as heavy as that.
 LANE_ROWS, HEAVY_ROWS = 1 << 18, 512
@@ -60,7 +60,7 @@ def replayed(events: EventColumns, path: Path) -> Found:
         if rest is None:
             continue
         if path in (Path.PLAIN, Path.CLOSED):
-            _plainly(events, rest, found)
+            _plainly(events, rest, found, are_huge=path is Path.PLAIN)
             continue
         for some, waiting in zip(_by_weight(rest), (light, heavy), strict=True):
             if some is not None:
@@ -86,17 +86,16 @@ def _by_weight(block: Block) -> tuple[Block | None, Block | None]:
     return block.chosen(~rows), block.chosen(rows)
 
 
-def _members(block: Block) -> Iterator[Ints]:
-    """Yield each member's rows."""
+def _plainly(events: EventColumns, block: Block, found: Found, *, are_huge: bool = False) -> None:
+    """Replay a block member by member; huge amounts do not fit into the values of a block."""
     member = block.member
     heads = [0, *(np.flatnonzero(member[1:] != member[:-1]) + 1).tolist(), len(block)]
     for start, end in itertools.pairwise(heads):
-        yield block.row[start:end]
-
-
-def _plainly(events: EventColumns, block: Block, found: Found) -> None:
-    for rows in _members(block):
-        replay_member(events, rows, found)
+        rows = rows_of(events, [block.between(start, end)], found)
+        if len(rows.row):
+            if are_huge:
+                rows.points = events.points.take(rows.row)
+            replay_member(events, rows, found)
 
 
 def _without_heaviest(events: EventColumns, waiting: list[Block], few: int, found: Found) -> list[Block]:
@@ -126,8 +125,5 @@ def _without_heaviest(events: EventColumns, waiting: list[Block], few: int, foun
 def _in_lanes(events: EventColumns, waiting: list[Block], found: Found) -> None:
     if not waiting:
         return
-    undone = replay_lanes(events, waiting, found)
-    if len(undone):
-        member = events.member.take(undone)
-        for rows in np.split(undone, np.flatnonzero(member[1:] != member[:-1]) + 1):
-            replay_member(events, rows, found)
+    for undone in replay_lanes(events, waiting, found):
+        replay_member(events, undone, found)

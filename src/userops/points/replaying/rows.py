@@ -30,10 +30,21 @@ class Rows:
     pending: Ints
     appears: Ints
 
+    def of(self, rank: int) -> Rows:
+        """Return the rows of one member."""
+        start, end = np.searchsorted(self.rank, [rank, rank + 1]).tolist()
+        lots = slice(*np.searchsorted(self.rank.take(self.lots), [rank, rank + 1]).tolist())
+        mine = (self.pending >= start) & (self.pending < end)
+        columns = (column[start:end] for column in (self.row, self.rank - rank, self.kind, self.points, self.time))
+        places = (self.lots[lots], self.pending.compress(mine), self.appears.compress(mine))
+        return Rows(*columns, *(column - start for column in places))
+
 
 def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows:
     """Join blocks, noting earns that could never be spent, and dropping them."""
     parts = [_block_rows(events, block, found) for block in blocks]
+    if len(parts) == 1:
+        return parts[0]
     lengths = np.cumsum([0, *(len(part.row) for part in parts)])
     ranks = np.cumsum([0, *(int(part.rank[-1]) + 1 if len(part.rank) else 0 for part in parts)])
     for part, offset, rank in zip(parts, lengths.tolist(), ranks.tolist(), strict=False):

@@ -1,0 +1,95 @@
+"""What the rows of members ask to be done, in order: spends, reversals, and lots that must be entered.
+
+A lot is *preset* when it sorts behind every lot that its member earned before. Until it is earned, every
+living lot of the member sorts before it, so it is never met too early, and its earning is no action. The
+others (earned out of order of expiry, or pending) are entered by an action of their own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from attrs import define, field
+from numpy.typing import NDArray
+
+from userops.points.replaying.events import Bools, EventColumns, Ints, Kind, Outcome
+from userops.points.replaying.grouping import stable_order
+from userops.points.replaying.rows import Rows
+
+#: Kinds of actions. A `REVERSE_SPEND` that is sound becomes a `GIVE_BACK`, which goes lot by lot.
+SPEND, ENTER, REVERSE_EARN, REVERSE_SPEND, GIVE_BACK = range(5)
+
+
+@define(eq=False)
+class Acts:
+    """The actions of some rows."""
+
+    rows: Rows
+    is_entered: Bools = field(init=False)
+    #: Of each action, the place of its row, and whether it enters a lot.
+    place: Ints = field(init=False)
+    entered: Bools = field(init=False)
+    #: Of each row that is an earn, the slot of its lot: its rank in spending order, until lanes move it.
+    slot: Ints = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Tell preset lots from others, and the actions in order."""
+        rows = self.rows
+        self.is_entered = np.zeros(len(rows.row), np.bool_)
+        self.slot = np.zeros(len(rows.row), np.int64)
+        self.slot[rows.lots] = np.arange(len(rows.lots))
+        earns = np.flatnonzero(rows.kind == Kind.EARN)
+        if len(earns):
+            order = self.slot.take(earns)
+            self.is_entered[earns] = order < np.maximum.accumulate(order)
+        self.is_entered[rows.pending] = True
+        self.place, self.entered = _action_places(rows, self.is_entered)
+
+    def preset(self) -> Ints:
+        """Return, of each row, the points that it earns without an action."""
+        rows = self.rows
+        return np.where((rows.kind == Kind.EARN) & ~self.is_entered, rows.points, 0)
+
+
+def _action_places(rows: Rows, is_entered: Bools) -> tuple[Ints, Bools]:
+    """Return the actions in order, by the place of their row, and which of them enter a lot."""
+    acts = rows.kind != Kind.EARN
+    if not len(rows.pending):
+        places = np.flatnonzero(acts | is_entered)
+        return places, is_entered.take(places)
+    at_once = is_entered.copy()
+    at_once[rows.pending] = False
+    places = np.flatnonzero(acts | at_once)
+    both = np.concatenate([rows.pending, places])
+    # A pending lot appears before whatever happens at the instant from which it is available.
+    order = stable_order(np.concatenate([rows.appears, places]), max(1, len(rows.row).bit_length()))
+    entered = np.concatenate([np.ones(len(rows.pending), np.bool_), at_once.take(places)])
+    return both.take(order), entered.take(order)
+
+
+def aims(events: EventColumns, acts: Acts, at: Ints) -> tuple[NDArray[np.int8], Ints, NDArray[np.int8]]:
+    """Return each action's kind, what it is aimed at, and what became of it already.
+
+    The aim is a slot, or an action: `at` says where each stands. A reversal of nothing known is refused here.
+    """
+    rows, place = acts.rows, acts.place
+    kind = np.where(acts.entered, ENTER, SPEND).astype(np.int8)
+    target = np.where(acts.entered, acts.slot.take(place), 0)
+    outcome = np.zeros(len(place), np.int8)
+    reversals = np.flatnonzero(~acts.entered & (rows.kind.take(place) == Kind.REVERSE))
+    if events.undoes is None or not len(reversals):
+        return kind, target, outcome
+    undone = events.undoes[rows.row.take(place.take(reversals))]
+    # By row, the place here; what was never written is checked against the row that is there.
+    place_of = np.empty(len(events), np.int32 if len(rows.row) < 2**31 else np.int64)
+    place_of[rows.row] = np.arange(len(rows.row))
+    goal = np.clip(place_of.take(undone), 0, len(rows.row) - 1)
+    goal_kind = rows.kind.take(goal)
+    known = (rows.row.take(goal) == undone) & (goal < place.take(reversals)) & (goal_kind != Kind.REVERSE)
+    action_of = np.zeros(len(rows.row), np.int64)
+    own = np.flatnonzero(~acts.entered)
+    action_of[place.take(own)] = at.take(own)
+    is_earn = goal_kind == Kind.EARN
+    kind[reversals] = np.where(is_earn, REVERSE_EARN, REVERSE_SPEND)
+    target[reversals] = np.where(is_earn, acts.slot.take(goal), action_of.take(goal))
+    outcome[reversals[~known]] = Outcome.UNKNOWN
+    return kind, target, outcome
