@@ -8,7 +8,7 @@ others (earned out of order of expiry, or pending) are entered by an action of t
 from __future__ import annotations
 
 import numpy as np
-from attrs import define, field
+from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.points.replaying.events import Bools, EventColumns, Ints, Kind, Outcome
@@ -19,35 +19,52 @@ from userops.points.replaying.rows import Rows
 SPEND, ENTER, REVERSE_EARN, REVERSE_SPEND, GIVE_BACK = range(5)
 
 
-@define(eq=False)
+@frozen(eq=False)
 class Acts:
     """The actions of some rows."""
 
     rows: Rows
-    is_entered: Bools = field(init=False)
+    #: By row: whether it is a lot that must be entered.
+    is_entered: Bools
     #: Of each action, the place of its row, and whether it enters a lot.
-    place: Ints = field(init=False)
-    entered: Bools = field(init=False)
+    place: Ints
+    entered: Bools
     #: Of each row that is an earn, the slot of its lot: its rank in spending order, until lanes move it.
-    slot: Ints = field(init=False)
+    slot: Ints
 
-    def __attrs_post_init__(self) -> None:
-        """Tell preset lots from others, and the actions in order."""
-        rows = self.rows
-        self.is_entered = np.zeros(len(rows.row), np.bool_)
-        self.slot = np.zeros(len(rows.row), np.int64)
-        self.slot[rows.lots] = np.arange(len(rows.lots))
+    @classmethod
+    def of(cls, rows: Rows) -> Acts:
+        """Tell preset lots from others, and return the actions in order."""
+        slot, is_entered = _ranks(rows), np.zeros(len(rows.row), np.bool_)
         earns = np.flatnonzero(rows.kind == Kind.EARN)
         if len(earns):
-            order = self.slot.take(earns)
-            self.is_entered[earns] = order < np.maximum.accumulate(order)
-        self.is_entered[rows.pending] = True
-        self.place, self.entered = _action_places(rows, self.is_entered)
+            order = slot.take(earns)
+            is_entered[earns] = order < np.maximum.accumulate(order)
+        is_entered[rows.pending] = True
+        return cls(rows, is_entered, *_action_places(rows, is_entered), slot)
+
+    @classmethod
+    def asking(cls, rows: Rows) -> Acts:
+        """Return the spends and reversals only."""
+        is_entered, place = np.zeros(len(rows.row), np.bool_), np.flatnonzero(rows.kind != Kind.EARN)
+        return cls(rows, is_entered, place, is_entered.take(place), _ranks(rows))
+
+    def before(self, places: Ints) -> Ints:
+        """Return how many rows that ask for something come before these places."""
+        asks: Ints = np.cumsum(self.rows.kind != Kind.EARN)
+        return asks.take(places)
 
     def preset(self) -> Ints:
         """Return, of each row, the points that it earns without an action."""
         rows = self.rows
         return np.where((rows.kind == Kind.EARN) & ~self.is_entered, rows.points, 0)
+
+
+def _ranks(rows: Rows) -> Ints:
+    """Return, of each row that is an earn, the rank of its lot in spending order."""
+    rank = np.zeros(len(rows.row), np.int64)
+    rank[rows.lots] = np.arange(len(rows.lots))
+    return rank
 
 
 def _action_places(rows: Rows, is_entered: Bools) -> tuple[Ints, Bools]:

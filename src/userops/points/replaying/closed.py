@@ -101,24 +101,29 @@ def _allocate(found: Found, lots: tuple[Ints, Ints, Ints], spends: tuple[Ints, I
     Both are (rows, starts, ends) on the axis.
     """
     (lot_row, start, end), (spend_row, begin, gone) = lots, spends
-    lot = np.searchsorted(start, begin, side="right")
-    lot -= 1
-    several = np.flatnonzero(gone > end.take(lot))
-    if len(several):
-        count = np.ones(len(lot), np.int64)
-        count[several] = np.searchsorted(start, gone.take(several), side="left") - lot.take(several)
-        which = np.repeat(np.arange(len(lot)), count)
-        within = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-        lot = lot.take(which) + within
-        begin, gone, spend_row = begin.take(which), gone.take(which), spend_row.take(which)
-    taken = np.minimum(gone, end.take(lot)) - np.maximum(begin, start.take(lot))
-    found.allocations.append(spend_row, lot_row.take(lot), taken)
+    which, lot, taken = overlaps(start, end, begin, gone)
+    found.allocations.append(spend_row.take(which), lot_row.take(lot), taken)
     left = end - start
     if len(lot):
         heads = np.concatenate([[0], np.flatnonzero(lot[1:] != lot[:-1]) + 1])
         left[lot.take(heads)] -= np.add.reduceat(taken, heads)
     still = np.flatnonzero(left)
     found.left.append(lot_row.take(still), left.take(still))
+
+
+def overlaps(start: Ints, end: Ints, low: Ints, high: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the overlaps of stretches of the axis with the lots: (which stretch, which lot, the points)."""
+    lot = np.searchsorted(start, low, side="right")
+    lot -= 1
+    which = np.arange(len(lot))
+    several = np.flatnonzero(high > end.take(lot))
+    if len(several):
+        count = np.ones(len(lot), np.int64)
+        count[several] = np.searchsorted(start, high.take(several), side="left") - lot.take(several)
+        which = which.repeat(count)
+        lot = lot.take(which) + np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    taken = np.minimum(high.take(which), end.take(lot)) - np.maximum(low.take(which), start.take(lot))
+    return which, lot, taken
 
 
 def _joined(one: Block, other: Block) -> Block:

@@ -134,7 +134,10 @@ class Block:
 
     def chosen(self, keep: NDArray[np.bool_]) -> Block:
         """Return the block of some of the rows."""
-        places = np.flatnonzero(keep)
+        return self.at(np.flatnonzero(keep))
+
+    def at(self, places: Ints) -> Block:
+        """Return the block of the rows at some places."""
         return Block(self.row.take(places), self.key.take(places), self.value.take(places), self.layout)
 
     def between(self, start: int, end: int) -> Block:

@@ -83,7 +83,7 @@ class _Plan:
 
 def lay_out(events: EventColumns, rows: Rows) -> Lanes | None:
     """Return the lanes of these rows; None when nobody does anything but earn."""
-    acts = Acts(rows)
+    acts = Acts.of(rows)
     return _filled(events, _Plan(rows, acts)) if len(acts.place) else None
 
 
@@ -120,12 +120,12 @@ def _filled(events: EventColumns, plan: _Plan) -> Lanes:
     actions = np.zeros((len(place) + lanes, 4), np.int64)
     actions[:, ASKED] = _TOO_MUCH
     actions[at, ASKED] = np.where(entered, 0, rows.points.take(place))
-    actions[at, AT] = np.where(entered, 0, rows.time.take(place))
+    actions[at, AT] = np.where(entered, 0, rows.times(place))
     actions[at, EARNED] = earned.take(place)
     actions[at, FLAGS] = kind + OPENS * opens
     lots = np.zeros((slots, 2), np.int64)
     lots[lot_slot, LEFT] = rows.points.take(rows.lots)
-    lots[lot_slot, EXPIRES] = rows.time.take(rows.lots)
+    lots[lot_slot, EXPIRES] = rows.times(rows.lots)
     return Lanes(
         lots=lots,
         slot_row=_spread(rows.row.take(rows.lots), lot_slot, slots),

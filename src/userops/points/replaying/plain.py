@@ -171,7 +171,7 @@ class _Member:
 
 def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
     """Replay the rows of one member."""
-    lot_row, acts = rows.row.take(rows.lots), Acts(rows)
+    lot_row, acts = rows.row.take(rows.lots), Acts.of(rows)
     if not len(acts.place):
         found.left.append(lot_row, rows.points.take(rows.lots))
         return
@@ -193,7 +193,7 @@ def _member(rows: Rows, acts: Acts, outcome: NDArray[np.int8]) -> _Member:
     count, points = len(rows.lots), rows.points.take(rows.lots)
     preset = ~acts.is_entered.take(rows.lots)
     return _Member(
-        expires=_given(np.append(rows.time.take(rows.lots), [_NO_LOT, _NO_LOT])),
+        expires=_given(np.append(rows.times(rows.lots), [_NO_LOT, _NO_LOT])),
         left=_given(np.append(points, [0, 0])),
         earned=_given(points),
         is_preset=np.append(preset, [False, False]).tobytes(),
@@ -213,7 +213,7 @@ def _actions(
     for start in range(0, len(kind), _AT_A_TIME):
         some = slice(start, start + _AT_A_TIME)
         place = acts.place[some]
-        columns = (kind[some], aim[some], rows.time.take(place), rows.points.take(place), earned.take(place))
+        columns = (kind[some], aim[some], rows.times(place), rows.points.take(place), earned.take(place))
         yield from zip(*(column.tolist() for column in columns), strict=True)
 
 

@@ -22,22 +22,28 @@ class Rows:
     rank: Ints
     kind: NDArray[np.int8]
     points: Ints
-    #: When a spend or a reversal happens, and when a lot expires, from the first event on.
-    time: Ints
+    #: As in a block: member << time_bits | when a spend or a reversal happens, or when a lot expires. The
+    #: members are apart by it in rows of one block only.
+    key: Ints
     #: Places of the lots, in spending order member by member.
     lots: Ints
     #: Lots that become available after their earning: (place of the lot, place before which they do).
     pending: Ints
     appears: Ints
+    time_bits: int
+
+    def times(self, places: Ints) -> Ints:
+        """Return when what is at these places happens, or expires, from the first event on."""
+        return self.key.take(places) & ((1 << self.time_bits) - 1)
 
     def of(self, rank: int) -> Rows:
         """Return the rows of one member."""
         start, end = np.searchsorted(self.rank, [rank, rank + 1]).tolist()
         lots = slice(*np.searchsorted(self.rank.take(self.lots), [rank, rank + 1]).tolist())
         mine = (self.pending >= start) & (self.pending < end)
-        columns = (column[start:end] for column in (self.row, self.rank - rank, self.kind, self.points, self.time))
+        columns = (column[start:end] for column in (self.row, self.rank - rank, self.kind, self.points, self.key))
         places = (self.lots[lots], self.pending.compress(mine), self.appears.compress(mine))
-        return Rows(*columns, *(column - start for column in places))
+        return Rows(*columns, *(column - start for column in places), self.time_bits)
 
 
 def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows:
@@ -52,8 +58,9 @@ def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows
         part.pending += offset
         part.appears += offset
         part.rank += rank
-    names = ("row", "rank", "kind", "points", "time", "lots", "pending", "appears")
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    names = ("row", "rank", "kind", "points", "key", "lots", "pending", "appears")
+    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    return Rows(*columns, parts[0].time_bits)
 
 
 def _block_rows(events: EventColumns, block: Block, found: Found) -> Rows:
@@ -104,5 +111,5 @@ def _sorted(
         order = np.argsort(key.take(lots), kind="stable")
     layout = block.layout
     rank = Block(block.row, key, block.value, layout).ranks()
-    time = key & ((1 << layout.time_bits) - 1)
-    return Rows(block.row, rank, kind, block.value >> 2, time, lots.take(order), pending, appears)
+    places = (lots.take(order), pending, appears)
+    return Rows(block.row, rank, kind, block.value >> 2, key, *places, layout.time_bits)
