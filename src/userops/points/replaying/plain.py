@@ -1,14 +1,18 @@
 """The plain path: one member's actions in Python's integers, for the heaviest members and for huge amounts.
 
 Only what is in doubt takes a turn of the loop: spends, reversals, and lots that must be entered. Preset lots
-wait in a chain, which is read from its front; the others are in a heap. What the member has is `earned − gone`,
-as in lanes.
+wait in a chain, which is read from its front; the others are in a heap; the least of both pays. As long as it
+suffices and lives, a spend is one subtraction. What the member has is `earned − gone`, as in lanes.
+
+Lots are noted when they are left, with what they paid in all, end to end on an axis of its own, on which the
+accepted spends lie end to end too: the overlaps are the allocations.
 """
 
 from __future__ import annotations
 
 import itertools
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
@@ -17,156 +21,175 @@ from attrs import define, field
 from numpy.typing import NDArray
 
 from userops.points.replaying.acting import ENTER, REVERSE_EARN, SPEND, Acts, aims
+from userops.points.replaying.closed import overlaps
 from userops.points.replaying.events import EventColumns, Ints, Outcome
 from userops.points.replaying.found import Found
 from userops.points.replaying.rows import Rows
 
-_ACCEPTED, _INSUFFICIENT, _OVER, _UNKNOWN = (int(outcome) for outcome in list(Outcome)[:4])
-_SPEND, _ENTER, _REVERSE_EARN = int(SPEND), int(ENTER), int(REVERSE_EARN)
+_INSUFFICIENT, _OVER, _UNKNOWN = (
+    int(outcome) for outcome in (Outcome.INSUFFICIENT, Outcome.OVER_REVERSED, Outcome.UNKNOWN)
+)
 #: Actions that are Python's integers at a time.
 _AT_A_TIME = 1 << 14
-#: When a lot expires that is none: it ends the chain, and the heap.
-_NO_LOT = 2**62
+#: The points that nobody has, and the time that never comes: of the lots that end the chain and the heap.
+_ENDLESS = 2**63 - 1
+
+
+def _column() -> array[int]:
+    return array("q")
 
 
 @define(eq=False)
 class _Member:
     """One member's points while the actions go by; a lot is known by its rank in spending order."""
 
-    #: By lot.
-    expires: array[int]
-    left: array[int]
-    earned: array[int]
+    #: By lot; the last two end the chain and the heap.
+    expires: list[int]
+    left: list[int]
     is_preset: bytes
     #: Whether a lot is in the heap.
     is_entered: bytearray
     #: The preset lots, and an end.
-    chain: array[int]
+    chain: list[int]
     heap: list[int]
-    #: By action.
-    asked: Ints
+    #: Reversals of what is known, one after the other: (the action, whether it undoes an earn, that earn's lot
+    #: or the spend's action, what it asks for, what it undoes part of, what was asked for in all before that).
+    reversals: Iterator[tuple[int, bool, int, int, int, int]]
+    #: By action: what became of it.
     outcome: bytearray
-    #: The parts of all actions, one after the other: the lot and the points. Where each action's begin.
-    lots: array[int] = field(factory=lambda: array("q"))
-    parts: array[int] = field(factory=lambda: array("q"))
-    begins: array[int] = field(factory=lambda: array("q"))
+    #: The spends that were refused, and what the first so many of them asked for.
+    refused: list[int] = field(factory=list)
+    refused_points: list[int] = field(factory=lambda: [0])
+    #: The lots in the order in which they paid, and where on the axis of all that was paid each one's part ends.
+    lots: array[int] = field(factory=_column)
+    ends: array[int] = field(factory=_column)
+    #: What reversals moved: the action, the lot, the points.
+    moved: tuple[array[int], array[int], array[int]] = field(
+        factory=lambda: (_column(), _column(), _column())
+    )
+    #: What is undone of spends, by action, and of earns, by lot.
     undone: dict[int, int] = field(factory=dict)
     earn_undone: dict[int, int] = field(factory=dict)
 
-    def run(self, actions: Iterator[tuple[int, int, int, int, int]]) -> None:
-        """Let the actions go by: (kind, aim, when, points asked for, points earned by preset lots)."""
-        expires, left, heap, is_entered, chain = (
-            self.expires,
-            self.left,
-            self.heap,
-            self.is_entered,
-            self.chain,
-        )
-        lots, parts, begins = self.lots, self.parts, self.begins
-        gone, place, front, last = 0, 0, chain[0], heap[0]
-        for kind, aim, at, asked, earned in actions:
-            begins.append(len(parts))
-            if kind:
-                gone += self._enter(aim) if kind == _ENTER else self._reverse(kind, aim, at, front)
-                continue
-            # What has expired goes when it is met.
-            lot = heap[0] if heap[0] < front else front
-            while expires[lot] <= at:
-                gone += left[lot]
-                if lot == front:
-                    place += 1
-                    front = chain[place]
-                else:
-                    is_entered[heappop(heap)] = 0
+    def run(self, actions: Iterator[tuple[int, int, int, int]]) -> None:
+        """Let the actions go by: (code, when, points asked for, points earned by preset lots).
+
+        The code of a spend is -1 less its number, of entering a lot the lot, of a reversal more than any lot.
+        """
+        expires, left, heap, chain = self.expires, self.left, self.heap, self.chain
+        lots, ends, is_entered = self.lots, self.ends, self.is_entered
+        gone, paid, place, front, end = 0, 0, 0, chain[0], len(left)
+        # The lot that pays next: what it had when it came to the front, what it still has, and until when. It
+        # is shown as empty while nothing is had: it is then a preset lot not yet earned, or none.
+        lot, had, part, until = front, 0, 0, expires[front]
+        for code, at, asked, earned in actions:
+            if code >= 0:
+                if code < end:
+                    # A lot is entered; it may be the next to pay.
+                    if not left[code]:
+                        continue
+                    is_entered[code] = 1
+                    heappush(heap, code)
+                    gone -= left[code]
+                    if code > lot:
+                        continue
+                if part != had:
+                    paid += had - part
+                    lots.append(lot)
+                    ends.append(paid)
+                    gone += had - part
+                    left[lot] = part
+                if code >= end:
+                    gone += self._reverse(at, front)
                 lot = heap[0] if heap[0] < front else front
-            if asked > earned - gone:
-                self.outcome[len(begins) - 1] = _INSUFFICIENT
+                had = part = left[lot] if earned > gone else 0
+                until = expires[lot]
                 continue
-            gone += asked
-            while asked:
-                part = left[lot]
-                if part > asked:
-                    left[lot] = part - asked
-                    lots.append(lot)
-                    parts.append(asked)
-                    break
-                if part:
-                    left[lot] = 0
-                    lots.append(lot)
-                    parts.append(part)
+            if asked < part and at < until:
+                part -= asked
+                continue
+            if not part:
+                had = part = left[lot]
+            is_sure = False
+            while True:
+                if at < until:
+                    if not is_sure and asked > earned - gone - had + part:
+                        self._refuse(-1 - code, asked)
+                        break
+                    if asked < part:
+                        part -= asked
+                        break
                     asked -= part
+                    part, is_sure = 0, True
+                # The lot has expired, or has paid all it had.
+                if part != had:
+                    paid += had - part
+                    lots.append(lot)
+                    ends.append(paid)
+                    left[lot] = part
+                gone += had
                 if lot == front:
                     place += 1
                     front = chain[place]
                 else:
                     is_entered[heappop(heap)] = 0
                 lot = heap[0] if heap[0] < front else front
-        begins.append(len(parts))
+                had = part = left[lot]
+                until = expires[lot]
+            if had - part >= earned - gone:
+                had = part = 0
+        if part != had:
+            lots.append(lot)
+            ends.append(paid + had - part)
+            left[lot] = part
 
-    def _enter(self, lot: int) -> int:
-        """Let a lot be spent; return what is gone more by that: less than nothing."""
-        if not self.left[lot] or self.is_entered[lot]:
-            return 0
-        self.is_entered[lot] = 1
-        heappush(self.heap, lot)
-        return -self.left[lot]
+    def _refuse(self, action: int, asked: int) -> None:
+        self.outcome[action] = _INSUFFICIENT
+        self.refused.append(action)
+        self.refused_points.append(self.refused_points[-1] + asked)
 
-    def _is_open(self, lot: int, front: int) -> bool:
-        """Say whether a lot is among those that count as had."""
-        return bool(self.is_entered[lot] or (lot >= front and self.is_preset[lot]))
-
-    def _reverse(self, kind: int, aim: int, at: int, front: int) -> int:
-        """Undo an earn (the aim is its lot) or a spend (an action), if that is sound; return what is gone more."""
-        action = len(self.begins) - 1
-        if self.outcome[action]:
-            return 0
-        asked = int(self.asked[action])
-        if kind != _REVERSE_EARN:
-            return self._undo_spend(action, aim, asked, at, front)
-        done = self.earn_undone.get(aim, 0)
-        rest = self.earned[aim] - done
-        wanted = asked or rest
-        if rest < 1 or wanted > rest:
-            self.outcome[action] = _OVER
-            return 0
-        taken = min(wanted, self.left[aim]) if at < self.expires[aim] else 0
-        if not taken:
-            return 0
-        self.earn_undone[aim] = done + taken
-        self.left[aim] -= taken
-        self.lots.append(aim)
-        self.parts.append(taken)
-        return taken if self._is_open(aim, front) else 0
-
-    def _undo_spend(self, action: int, target: int, asked: int, at: int, front: int) -> int:
-        if self.outcome[target]:
+    def _reverse(self, at: int, front: int) -> int:
+        """Do the next reversal; return what is gone more by it."""
+        action, is_earn, aim, asked, whole, before = next(self.reversals)
+        undone = self.earn_undone if is_earn else self.undone
+        done = undone.get(aim, 0)
+        rest = whole - done
+        if not is_earn and self.outcome[aim]:
             self.outcome[action] = _UNKNOWN
             return 0
-        done = self.undone.get(target, 0)
-        rest = int(self.asked[target]) - done
-        wanted = asked or rest
-        if rest < 1 or wanted > rest:
+        if rest < 1 or asked > rest:
             self.outcome[action] = _OVER
             return 0
-        self.undone[target] = done + wanted
-        gone = 0
-        # Into the lots that paid, the last one first, past those given back to before.
-        for place in range(self.begins[target + 1] - 1, self.begins[target] - 1, -1):
-            lot, paid = self.lots[place], self.parts[place]
-            skipped = min(done, paid)
-            done -= skipped
-            part = min(wanted, paid - skipped)
-            if not part:
-                continue
-            wanted -= part
-            self.left[lot] += part
-            self.lots.append(lot)
-            self.parts.append(part)
-            if self._is_open(lot, front):
-                gone -= part
-            elif at < self.expires[lot]:
-                gone += self._enter(lot)
+        wanted = asked or rest
+        if is_earn:
+            taken = min(wanted, self.left[aim]) if at < self.expires[aim] else 0
+            undone[aim] = done + taken
+            return self._move(action, aim, -taken, at, front) if taken else 0
+        undone[aim] = done + wanted
+        # Back from the end of what the spend paid, less what was given back before.
+        high = before - self.refused_points[bisect_left(self.refused, aim)] + whole - done
+        low, gone, place = high - wanted, 0, bisect_left(self.ends, high)
+        while low < high:
+            start = max(low, self.ends[place - 1] if place else 0)
+            gone += self._move(action, self.lots[place], high - start, at, front)
+            high, place = start, place - 1
         return gone
+
+    def _move(self, action: int, lot: int, points: int, at: int, front: int) -> int:
+        """Give a lot points back, or take some that are undone; return what is gone more by it."""
+        left = self.left[lot] = self.left[lot] + points
+        actions, lots, moved = self.moved
+        actions.append(action)
+        lots.append(lot)
+        moved.append(abs(points))
+        if self.is_entered[lot] or (lot >= front and self.is_preset[lot]):
+            return -points
+        if points < 0 or at >= self.expires[lot]:
+            return 0
+        # It had paid all it had, and can be spent again.
+        self.is_entered[lot] = 1
+        heappush(self.heap, lot)
+        return -left
 
 
 def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
@@ -175,51 +198,72 @@ def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
     if not len(acts.place):
         found.left.append(lot_row, rows.points.take(rows.lots))
         return
-    kind, aim, outcome = aims(events, acts, np.arange(len(acts.place)))
-    member = _member(rows, acts, outcome)
-    member.run(_actions(rows, acts, kind, aim))
+    kind, aim, known = aims(events, acts, np.arange(len(acts.place)))
+    asked = rows.points.take(acts.place)
+    member = _member(rows, acts, known, _reversals(rows, (kind, aim, asked), known))
+    member.run(_actions(rows, acts, np.where(kind == ENTER, aim, len(member.left)), (kind, known)))
+    outcome, row = np.frombuffer(member.outcome, np.int8), rows.row.take(acts.place)
     own = np.flatnonzero(~acts.entered)
-    row = rows.row.take(acts.place)
-    found.outcome[row.take(own)] = np.frombuffer(member.outcome, np.int8).take(own)
-    parts = _taken(member.parts)
-    found.allocations.append(row.repeat(np.diff(_taken(member.begins))), lot_row.take(_taken(member.lots)), parts)
-    left = _taken(member.left)[: len(lot_row)]
+    found.outcome[row.take(own)] = outcome.take(own)
+    spends = np.flatnonzero((kind == SPEND) & (outcome == 0))
+    spent, ends = np.cumsum(asked.take(spends)), np.frombuffer(member.ends, np.int64)
+    starts = np.append(0, ends[:-1]) if len(ends) else ends
+    which, part, points = overlaps(starts, ends, spent - asked.take(spends), spent)
+    lot = np.frombuffer(member.lots, np.int64).take(part)
+    found.allocations.append(row.take(spends.take(which)), lot_row.take(lot), points)
+    action, lot, points = (np.frombuffer(column, np.int64) for column in member.moved)
+    found.allocations.append(row.take(action), lot_row.take(lot), points)
+    left = np.array(member.left[:-2], np.int64)
     still = np.flatnonzero(left)
     found.left.append(lot_row.take(still), left.take(still))
 
 
-def _member(rows: Rows, acts: Acts, outcome: NDArray[np.int8]) -> _Member:
+def _reversals(
+    rows: Rows, asking: tuple[NDArray[np.int8], Ints, Ints], outcome: NDArray[np.int8]
+) -> Iterator[tuple[int, bool, int, int, int, int]]:
+    """Return the reversals that undo something known, as `_Member.reversals`."""
+    kind, aim, asked = asking
+    spent = np.where(kind == SPEND, asked, 0)
+    before = np.cumsum(spent) - spent
+    actions = np.flatnonzero((kind > ENTER) & (outcome == 0))
+    target, is_earn = aim.take(actions), kind.take(actions) == REVERSE_EARN
+    whole = asked.take(target, mode="clip")
+    whole[is_earn] = rows.points.take(rows.lots.take(target.compress(is_earn)))
+    columns = (actions, is_earn, target, asked.take(actions), whole, before.take(target, mode="clip"))
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _member(
+    rows: Rows,
+    acts: Acts,
+    outcome: NDArray[np.int8],
+    reversals: Iterator[tuple[int, bool, int, int, int, int]],
+) -> _Member:
     """Return the member before the first action."""
-    count, points = len(rows.lots), rows.points.take(rows.lots)
-    preset = ~acts.is_entered.take(rows.lots)
+    count, preset = len(rows.lots), ~acts.is_entered.take(rows.lots)
     return _Member(
-        expires=_given(np.append(rows.times(rows.lots), [_NO_LOT, _NO_LOT])),
-        left=_given(np.append(points, [0, 0])),
-        earned=_given(points),
+        expires=[*rows.times(rows.lots).tolist(), _ENDLESS, _ENDLESS],
+        left=[*rows.points.take(rows.lots).tolist(), _ENDLESS, _ENDLESS],
         is_preset=np.append(preset, [False, False]).tobytes(),
         is_entered=bytearray(count + 2),
-        chain=_given(np.append(np.flatnonzero(preset), count)),
+        chain=[*np.flatnonzero(preset).tolist(), count],
         heap=[count + 1],
-        asked=rows.points.take(acts.place),
+        reversals=reversals,
         outcome=bytearray(outcome.tobytes()),
     )
 
 
 def _actions(
-    rows: Rows, acts: Acts, kind: NDArray[np.int8], aim: Ints
-) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield the actions as integers, some at a time."""
-    earned: Ints = np.cumsum(acts.preset())
-    for start in range(0, len(kind), _AT_A_TIME):
-        some = slice(start, start + _AT_A_TIME)
-        place = acts.place[some]
-        columns = (kind[some], aim[some], rows.times(place), rows.points.take(place), earned.take(place))
-        yield from zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _given(values: Ints) -> array[int]:
-    return array("q", values.astype(np.int64, copy=False).tobytes())
-
-
-def _taken(values: array[int]) -> Ints:
-    return np.frombuffer(values, np.int64)
+    rows: Rows, acts: Acts, code: Ints, asking: tuple[NDArray[np.int8], NDArray[np.int8]]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Return the actions that are not refused already as integers, some of them at a time."""
+    kind, outcome = asking
+    code = np.where(kind == SPEND, -1 - np.arange(len(kind)), code)
+    known = np.flatnonzero(outcome == 0)
+    place = acts.place.take(known)
+    earned = np.cumsum(acts.preset())
+    columns = (code.take(known), rows.times(place), rows.points.take(place), earned.take(place))
+    return itertools.chain.from_iterable(
+        zip(*(column[start : start + _AT_A_TIME].tolist() for column in columns), strict=True)
+        for start in range(0, len(known), _AT_A_TIME)
+    )
