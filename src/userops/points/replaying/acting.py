@@ -12,7 +12,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.points.replaying.events import Bools, EventColumns, Ints, Kind, Outcome
-from userops.points.replaying.grouping import stable_order
+from userops.points.replaying.grouping import is_ascending, stable_order
 from userops.points.replaying.rows import Rows
 
 #: Kinds of actions. A `REVERSE_SPEND` that is sound becomes a `GIVE_BACK`, which goes lot by lot.
@@ -96,10 +96,7 @@ def aims(events: EventColumns, acts: Acts, at: Ints) -> tuple[NDArray[np.int8], 
     if events.undoes is None or not len(reversals):
         return kind, target, outcome
     undone = events.undoes[rows.row.take(place.take(reversals))]
-    # By row, the place here; what was never written is checked against the row that is there.
-    place_of = np.empty(len(events), np.int32 if len(rows.row) < 2**31 else np.int64)
-    place_of[rows.row] = np.arange(len(rows.row))
-    goal = np.clip(place_of.take(undone), 0, len(rows.row) - 1)
+    goal = _places_of(rows, undone, rows.rank.take(place.take(reversals)))
     goal_kind = rows.kind.take(goal)
     known = (rows.row.take(goal) == undone) & (goal < place.take(reversals)) & (goal_kind != Kind.REVERSE)
     action_of = np.zeros(len(rows.row), np.int64)
@@ -110,3 +107,16 @@ def aims(events: EventColumns, acts: Acts, at: Ints) -> tuple[NDArray[np.int8], 
     target[reversals] = np.where(is_earn, acts.slot.take(goal), action_of.take(goal))
     outcome[reversals[~known]] = Outcome.UNKNOWN
     return kind, target, outcome
+
+
+def _places_of(rows: Rows, wanted: Ints, rank: Ints) -> Ints:
+    """Return where rows of members (by rank) would stand here; whether they are there is not said."""
+    most = int(rows.row.max()) + 1
+    key = rows.rank * most + rows.row
+    order = None
+    if not is_ascending(key):
+        # The events were not given in order of time.
+        order = np.argsort(key)
+        key = key.take(order)
+    found = np.minimum(np.searchsorted(key, rank * most + np.minimum(wanted, most - 1)), len(key) - 1)
+    return found if order is None else order.take(found)

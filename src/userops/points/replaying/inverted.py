@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from userops.points.replaying.acting import REVERSE_EARN, REVERSE_SPEND, SPEND, Acts, aims
 from userops.points.replaying.closed import overlaps
