@@ -109,6 +109,17 @@ def aims(events: EventColumns, acts: Acts, at: Ints) -> tuple[NDArray[np.int8], 
     return kind, target, outcome
 
 
+def undone_earns(rows: Rows, acts: Acts, undoing: Ints, aim: Ints) -> tuple[tuple[Ints, Ints, Ints], Ints]:
+    """Return (the acts that undo earns, the lots, the points that are taken), and the acts that are not simple."""
+    lot = aim.take(undoing)
+    earned, asked = rows.points.take(rows.lots.take(lot)), rows.points.take(acts.place.take(undoing))
+    is_twice = np.bincount(lot, minlength=len(rows.lots)).take(lot) > 1
+    bad = is_twice | (asked > earned)
+    is_alive = rows.times(rows.lots.take(lot)) > rows.times(acts.place.take(undoing))
+    points = np.where(asked > 0, asked, earned) * (is_alive & ~bad)
+    return (undoing, lot, points), undoing.compress(bad)
+
+
 def _places_of(rows: Rows, wanted: Ints, rank: Ints) -> Ints:
     """Return where rows of members (by rank) would stand here; whether they are there is not said."""
     most = int(rows.row.max()) + 1

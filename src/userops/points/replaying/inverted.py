@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from userops.points.replaying.acting import REVERSE_EARN, REVERSE_SPEND, SPEND, Acts, aims
+from userops.points.replaying.acting import REVERSE_EARN, REVERSE_SPEND, SPEND, Acts, aims, undone_earns
 from userops.points.replaying.closed import overlaps
 from userops.points.replaying.events import Bools, EventColumns, Ints, Outcome
 from userops.points.replaying.found import Found
@@ -137,7 +137,7 @@ def _axis(events: EventColumns, rows: Rows) -> _Axis | None:
     is_unfit[rows.rank.take(rows.pending)] = True
     rank, lot_rank = rows.rank.take(acts.place), rows.rank.take(rows.lots)
     kind, aim, outcome = aims(events, acts, np.arange(len(rank)))
-    undoing, bad = _undone_earns(rows, acts, np.flatnonzero((kind == REVERSE_EARN) & (outcome == 0)), aim)
+    undoing, bad = undone_earns(rows, acts, np.flatnonzero((kind == REVERSE_EARN) & (outcome == 0)), aim)
     is_unfit[rank.take(bad)] = True
     moves = np.where(kind == SPEND, rows.points.take(acts.place), 0)
     backs = np.flatnonzero((kind == REVERSE_SPEND) & (outcome == 0))
@@ -167,17 +167,6 @@ def _axis(events: EventColumns, rows: Rows) -> _Axis | None:
     is_unfit[rank.take(act.compress((furthest.take(act) > start.take(lot)) & (points > 0)))] = True
     act_row = rows.row.take(acts.place)
     return _Axis(rows, is_unfit, lot_rank, size, start, act_row, rank, moves, gone, outcome > 0, undoing)
-
-
-def _undone_earns(rows: Rows, acts: Acts, undoing: Ints, aim: Ints) -> tuple[tuple[Ints, Ints, Ints], Ints]:
-    """Return (the acts that undo earns, the lots, the points that are taken), and the acts that are not simple."""
-    lot = aim.take(undoing)
-    earned, asked = rows.points.take(rows.lots.take(lot)), rows.points.take(acts.place.take(undoing))
-    is_twice = np.bincount(lot, minlength=len(rows.lots)).take(lot) > 1
-    bad = is_twice | (asked > earned)
-    is_alive = rows.times(rows.lots.take(lot)) > rows.times(acts.place.take(undoing))
-    points = np.where(asked > 0, asked, earned) * (is_alive & ~bad)
-    return (undoing, lot, points), undoing.compress(bad)
 
 
 def _move_back(rows: Rows, acts: Acts, backs: Ints, target: Ints, moves: Ints) -> Ints:

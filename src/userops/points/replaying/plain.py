@@ -20,7 +20,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from userops.points.replaying.acting import ENTER, REVERSE_EARN, SPEND, Acts, aims
+from userops.points.replaying.acting import ENTER, REVERSE_EARN, SPEND, Acts, aims, undone_earns
 from userops.points.replaying.closed import overlaps
 from userops.points.replaying.events import EventColumns, Ints, Outcome
 from userops.points.replaying.found import Found
@@ -199,9 +199,14 @@ def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
         found.left.append(lot_row, rows.points.take(rows.lots))
         return
     kind, aim, known = aims(events, acts, np.arange(len(acts.place)))
-    asked = rows.points.take(acts.place)
-    member = _member(rows, acts, known, _reversals(rows, (kind, aim, asked), known))
-    member.run(_actions(rows, acts, np.where(kind == ENTER, aim, len(member.left)), (kind, known)))
+    asked, size = rows.points.take(acts.place), rows.points.take(rows.lots)
+    idle, lot, points = _idle(rows, acts, np.flatnonzero((kind == REVERSE_EARN) & (known == 0)), aim)
+    size[lot] -= points
+    goes_by = known == 0
+    goes_by[idle] = False
+    member = _member(rows, acts, size, known, _reversals(rows, (kind, aim, asked), np.flatnonzero((kind > ENTER) & goes_by)))
+    member.run(_actions(rows, acts, size, (kind, np.where(kind == ENTER, aim, len(member.left)), np.flatnonzero(goes_by))))
+    found.allocations.append(rows.row.take(acts.place.take(idle)), lot_row.take(lot), points)
     outcome, row = np.frombuffer(member.outcome, np.int8), rows.row.take(acts.place)
     own = np.flatnonzero(~acts.entered)
     found.outcome[row.take(own)] = outcome.take(own)
@@ -219,13 +224,12 @@ def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
 
 
 def _reversals(
-    rows: Rows, asking: tuple[NDArray[np.int8], Ints, Ints], outcome: NDArray[np.int8]
+    rows: Rows, asking: tuple[NDArray[np.int8], Ints, Ints], actions: Ints
 ) -> Iterator[tuple[int, bool, int, int, int, int]]:
-    """Return the reversals that undo something known, as `_Member.reversals`."""
+    """Return these reversals, as `_Member.reversals`."""
     kind, aim, asked = asking
     spent = np.where(kind == SPEND, asked, 0)
     before = np.cumsum(spent) - spent
-    actions = np.flatnonzero((kind > ENTER) & (outcome == 0))
     target, is_earn = aim.take(actions), kind.take(actions) == REVERSE_EARN
     whole = asked.take(target, mode="clip")
     whole[is_earn] = rows.points.take(rows.lots.take(target.compress(is_earn)))
@@ -236,6 +240,7 @@ def _reversals(
 def _member(
     rows: Rows,
     acts: Acts,
+    size: Ints,
     outcome: NDArray[np.int8],
     reversals: Iterator[tuple[int, bool, int, int, int, int]],
 ) -> _Member:
@@ -243,7 +248,7 @@ def _member(
     count, preset = len(rows.lots), ~acts.is_entered.take(rows.lots)
     return _Member(
         expires=[*rows.times(rows.lots).tolist(), _ENDLESS, _ENDLESS],
-        left=[*rows.points.take(rows.lots).tolist(), _ENDLESS, _ENDLESS],
+        left=[*size.tolist(), _ENDLESS, _ENDLESS],
         is_preset=np.append(preset, [False, False]).tobytes(),
         is_entered=bytearray(count + 2),
         chain=[*np.flatnonzero(preset).tolist(), count],
@@ -254,16 +259,25 @@ def _member(
 
 
 def _actions(
-    rows: Rows, acts: Acts, code: Ints, asking: tuple[NDArray[np.int8], NDArray[np.int8]]
+    rows: Rows, acts: Acts, size: Ints, asking: tuple[NDArray[np.int8], Ints, Ints]
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Return the actions that are not refused already as integers, some of them at a time."""
-    kind, outcome = asking
+    """Return the actions that go by as integers, some of them at a time."""
+    kind, code, actions = asking
     code = np.where(kind == SPEND, -1 - np.arange(len(kind)), code)
-    known = np.flatnonzero(outcome == 0)
-    place = acts.place.take(known)
-    earned = np.cumsum(acts.preset())
-    columns = (code.take(known), rows.times(place), rows.points.take(place), earned.take(place))
+    place = acts.place.take(actions)
+    earned = np.zeros(len(rows.row), np.int64)
+    earned[rows.lots] = size * ~acts.is_entered.take(rows.lots)
+    np.cumsum(earned, out=earned)
+    columns = (code.take(actions), rows.times(place), rows.points.take(place), earned.take(place))
     return itertools.chain.from_iterable(
         zip(*(column[start : start + _AT_A_TIME].tolist() for column in columns), strict=True)
-        for start in range(0, len(known), _AT_A_TIME)
+        for start in range(0, len(actions), _AT_A_TIME)
     )
+
+
+def _idle(rows: Rows, acts: Acts, undoing: Ints, aim: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the actions that undo an earn before anything else is asked for: the lots, and the points."""
+    (action, lot, points), _ = undone_earns(rows, acts, undoing, aim)
+    earn, reversal = rows.lots.take(lot), acts.place.take(action)
+    idle = np.flatnonzero((points > 0) & (acts.before(earn) == acts.before(reversal) - 1))
+    return action.take(idle), lot.take(idle), points.take(idle)
