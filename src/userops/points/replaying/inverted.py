@@ -111,6 +111,9 @@ class _Axis:
         which, lot, taken = overlaps(
             start, start + left, gone - np.maximum(moves, 0), gone - np.minimum(moves, 0)
         )
+        if len(self.undoing[0]):
+            # Lots that were undone as a whole lie between the others, and pay nothing.
+            which, lot, taken = (part.compress(taken > 0) for part in (which, lot, taken))
         goes_back = (moves < 0).take(which)
         if goes_back.any():
             # The last lot gets back first: the pieces of such an act are turned round.

@@ -22,7 +22,7 @@ from userops.points.replaying.rows import rows_of
 LANE_ROWS, HEAVY_ROWS = 1 << 18, 512
 #: What a member costs a plain loop beside its rows, and what a step of all lanes costs beside theirs: as many
 #: rows as in plain Python take that much longer than in lanes.
-MEMBER_ROWS, STEP_ROWS = 350, 240
+MEMBER_ROWS, STEP_ROWS = 1_200, 600
 
 
 class Path(enum.Enum):
