@@ -58,6 +58,8 @@ def replayed(events: EventColumns, path: Path) -> Found:
         # Their sum may be beyond what the fast paths can add up.
         path = Path.PLAIN
     light, heavy = _Waiting(), _Waiting()
+    # With more rows than this no lane is worth its steps, whoever the others are.
+    most = max(HEAVY_ROWS, len(events) // STEP_ROWS)
     for block in blocks(events):
         rest = block if path in (Path.LANES, Path.PLAIN) else closed_form(block, found)
         if rest is None:
@@ -69,7 +71,11 @@ def replayed(events: EventColumns, path: Path) -> Found:
         if path in (Path.PLAIN, Path.CLOSED):
             _plainly(events, rest, found, are_huge=path is Path.PLAIN)
             continue
-        for some, waiting in zip(_by_weight(rest), (light, heavy), strict=True):
+        if path is Path.AUTO:
+            rest, heaviest = _by_weight(rest, most)
+            if heaviest is not None:
+                _plainly(events, heaviest, found)
+        for some, waiting in zip(_by_weight(rest, HEAVY_ROWS), (light, heavy), strict=True):
             if some is not None:
                 waiting.add(some)
         if light.rows >= LANE_ROWS:
@@ -80,10 +86,12 @@ def replayed(events: EventColumns, path: Path) -> Found:
     return found
 
 
-def _by_weight(block: Block) -> tuple[Block | None, Block | None]:
-    """Return the members with few rows and those with many."""
+def _by_weight(block: Block | None, most: int) -> tuple[Block | None, Block | None]:
+    """Return the members with at most so many rows and those with more."""
+    if block is None:
+        return None, None
     rank = block.ranks()
-    is_heavy = np.bincount(rank) > HEAVY_ROWS
+    is_heavy = np.bincount(rank) > most
     if not is_heavy.any():
         return block, None
     if is_heavy.all():
