@@ -88,11 +88,9 @@ def _replayed(block: Block, keyed: tuple[Ints, Ints], spends: Ints, found: Found
     gone = _gone(np.append(start, 1 << 62).take(first_alive), reach, asked)
     unfit = _rows_of_members(block, spends.compress(gone > reach))
     fits, keep = np.flatnonzero(~unfit.take(lots)), np.flatnonzero(~unfit.take(spends))
-    axis = tuple(column.take(fits) for column in (lots, start, end))
-    stretches = tuple(column.take(keep) for column in (spends, gone - asked, gone))
-    _allocate(
-        found, (block.row.take(axis[0]), *axis[1:]), (block.row.take(stretches[0]), *stretches[1:])
-    )
+    spends, asked, gone = spends.take(keep), asked.take(keep), gone.take(keep)
+    axis = (block.row.take(lots.take(fits)), start.take(fits), end.take(fits))
+    _allocate(found, axis, (block.row.take(spends), gone - asked, gone))
     return block.chosen(unfit)
 
 

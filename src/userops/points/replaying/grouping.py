@@ -223,25 +223,24 @@ def blocks(events: EventColumns) -> Iterator[Block]:
         return
     layout = Layout.of(events)
     in_order = is_ascending(events.at)
-    for records, rows in _dealt(events, layout).buckets():
-        order = _order(events, layout, records, rows, in_order=in_order)
-        # One bucket may hold most rows: what is not needed any more goes before the blocks are worked on.
-        rows, records = rows.take(order), records.take(order)
-        del order
-        key, value = (records.view(np.int64)[column::2].copy() for column in (0, 1))
-        del records
-        yield from _cut(Block(rows, key, value, layout))
+    for bucket in _dealt(events, layout).buckets():
+        yield from _cut(_sorted(events, layout, *bucket, in_order=in_order))
 
 
-def _order(
+def _sorted(
     events: EventColumns, layout: Layout, records: NDArray[np.void], rows: NDArray[Any], *, in_order: bool
-) -> Ints:
-    """Return the places of a bucket's rows member by member, in order of (at, row)."""
+) -> Block:
+    """Return a bucket's rows member by member, in order of (at, row)."""
     member = records.view(np.int64)[::2] >> layout.time_bits
     if in_order:
-        return stable_order(member, layout.low_bits)
-    order = stable_order(events.at.take(rows) - layout.first_time, layout.time_bits)
-    return order.take(stable_order(member.take(order), layout.low_bits))
+        order = stable_order(member, layout.low_bits)
+    else:
+        order = stable_order(events.at.take(rows) - layout.first_time, layout.time_bits)
+        order = order.take(stable_order(member.take(order), layout.low_bits))
+    # One bucket may hold most rows: what is not needed any more goes.
+    del member
+    pairs = records.take(order).view(np.int64).reshape(-1, 2)
+    return Block(rows.take(order), pairs[:, 0].copy(), pairs[:, 1].copy(), layout)
 
 
 def _cut(whole: Block) -> Iterator[Block]:

@@ -118,8 +118,9 @@ class _Axis:
         if goes_back.any():
             # The last lot gets back first: the pieces of such an act are turned round.
             turned = np.flatnonzero(goes_back)
-            ends = np.searchsorted(which, which.take(turned), side="left"), np.searchsorted(
-                which, which.take(turned), side="right"
+            ends = (
+                np.searchsorted(which, which.take(turned), side="left"),
+                np.searchsorted(which, which.take(turned), side="right"),
             )
             lot[turned], taken[turned] = (part.take(ends[0] + ends[1] - 1 - turned) for part in (lot, taken))
         found.allocations.append(act_row.take(which), lot_row.take(lot), taken)

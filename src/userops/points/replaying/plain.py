@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
 from attrs import define, field
@@ -35,6 +36,12 @@ _AT_A_TIME = 1 << 14
 _ENDLESS = 2**63 - 1
 
 
+def _given(values: Ints, *end: int) -> array[int]:
+    column = array("q", values.tobytes())
+    column.extend(end)
+    return column
+
+
 def _column() -> array[int]:
     return array("q")
 
@@ -44,13 +51,13 @@ class _Member:
     """One member's points while the actions go by; a lot is known by its rank in spending order."""
 
     #: By lot; the last two end the chain and the heap.
-    expires: list[int]
-    left: list[int]
+    expires: array[int]
+    left: array[int]
     is_preset: bytes
     #: Whether a lot is in the heap.
     is_entered: bytearray
     #: The preset lots, and an end.
-    chain: list[int]
+    chain: array[int]
     heap: list[int]
     #: Reversals of what is known, one after the other: (the action, whether it undoes an earn, that earn's lot
     #: or the spend's action, what it asks for, what it undoes part of, what was asked for in all before that).
@@ -60,9 +67,10 @@ class _Member:
     #: The spends that were refused, and what the first so many of them asked for.
     refused: list[int] = field(factory=list)
     refused_points: list[int] = field(factory=lambda: [0])
-    #: The lots in the order in which they paid, and where on the axis of all that was paid each one's part ends.
-    lots: array[int] = field(factory=_column)
-    ends: array[int] = field(factory=_column)
+    #: After one that is none, the lots in the order in which they paid, and where on the axis of all that was
+    #: paid each one's part ends.
+    lots: array[int] = field(factory=lambda: array("q", [-1]))
+    ends: array[int] = field(factory=lambda: array("q", [0]))
     #: What reversals moved: the action, the lot, the points.
     moved: tuple[array[int], array[int], array[int]] = field(
         factory=lambda: (_column(), _column(), _column())
@@ -71,21 +79,16 @@ class _Member:
     undone: dict[int, int] = field(factory=dict)
     earn_undone: dict[int, int] = field(factory=dict)
 
-    def run(self, actions: Iterator[tuple[int, int, int, int]]) -> None:
-        """Let the actions go by: (code, when, points asked for, points earned by preset lots).
-
-        The code of a spend is -1 less its number, of entering a lot the lot, of a reversal more than any lot.
-        """
+    def run(self, actions: Iterator[tuple[int, int, int, int]]) -> None:  # noqa: PLR0915 — calls would cost more
+        """Let actions go by, as `_integers` gives them, up to one whose code is greater than a reversal's."""
         expires, left, heap, chain = self.expires, self.left, self.heap, self.chain
         lots, ends, is_entered = self.lots, self.ends, self.is_entered
-        gone, paid, place, front, end = 0, 0, 0, chain[0], len(left)
-        # The lot that pays next: what it had when it came to the front, what it still has, and until when. It
-        # is shown as empty while nothing is had: it is then a preset lot not yet earned, or none.
+        gone, place, front, end = 0, 0, chain[0], len(left)
+        # The lot that pays next; while nothing is had it is shown as empty, for it is not earned yet, or none.
         lot, had, part, until = front, 0, 0, expires[front]
         for code, at, asked, earned in actions:
             if code >= 0:
                 if code < end:
-                    # A lot is entered; it may be the next to pay.
                     if not left[code]:
                         continue
                     is_entered[code] = 1
@@ -94,38 +97,36 @@ class _Member:
                     if code > lot:
                         continue
                 if part != had:
-                    paid += had - part
                     lots.append(lot)
-                    ends.append(paid)
+                    ends.append(ends[-1] + had - part)
                     gone += had - part
                     left[lot] = part
-                if code >= end:
+                if code == end:
                     gone += self._reverse(at, front)
-                lot = heap[0] if heap[0] < front else front
-                had = part = left[lot] if earned > gone else 0
-                until = expires[lot]
+                lot = heap[0] if heap[0] < front else front  # noqa: FURB136 — a call costs as much as the step
+                had, until = left[lot] if earned > gone else 0, expires[lot]
+                part = had
                 continue
             if asked < part and at < until:
                 part -= asked
                 continue
             if not part:
                 had = part = left[lot]
-            is_sure = False
+            wanted, is_sure = asked, False
             while True:
                 if at < until:
                     if not is_sure and asked > earned - gone - had + part:
                         self._refuse(-1 - code, asked)
                         break
-                    if asked < part:
-                        part -= asked
+                    if wanted < part:
+                        part -= wanted
                         break
-                    asked -= part
+                    wanted -= part
                     part, is_sure = 0, True
                 # The lot has expired, or has paid all it had.
                 if part != had:
-                    paid += had - part
                     lots.append(lot)
-                    ends.append(paid)
+                    ends.append(ends[-1] + had - part)
                     left[lot] = part
                 gone += had
                 if lot == front:
@@ -133,15 +134,11 @@ class _Member:
                     front = chain[place]
                 else:
                     is_entered[heappop(heap)] = 0
-                lot = heap[0] if heap[0] < front else front
+                lot = heap[0] if heap[0] < front else front  # noqa: FURB136 — a call costs as much as the step
                 had = part = left[lot]
                 until = expires[lot]
             if had - part >= earned - gone:
                 had = part = 0
-        if part != had:
-            lots.append(lot)
-            ends.append(paid + had - part)
-            left[lot] = part
 
     def _refuse(self, action: int, asked: int) -> None:
         self.outcome[action] = _INSUFFICIENT
@@ -170,7 +167,7 @@ class _Member:
         high = before - self.refused_points[bisect_left(self.refused, aim)] + whole - done
         low, gone, place = high - wanted, 0, bisect_left(self.ends, high)
         while low < high:
-            start = max(low, self.ends[place - 1] if place else 0)
+            start = max(low, self.ends[place - 1])
             gone += self._move(action, self.lots[place], high - start, at, front)
             high, place = start, place - 1
         return gone
@@ -198,36 +195,60 @@ def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
     if not len(acts.place):
         found.left.append(lot_row, rows.points.take(rows.lots))
         return
-    kind, aim, known = aims(events, acts, np.arange(len(acts.place)))
-    asked, size = rows.points.take(acts.place), rows.points.take(rows.lots)
-    idle, lot, points = _idle(rows, acts, np.flatnonzero((kind == REVERSE_EARN) & (known == 0)), aim)
+    kind, aim, outcome = aims(events, acts, np.arange(len(acts.place)))
+    idle, lot, points = _idle(rows, acts, np.flatnonzero((kind == REVERSE_EARN) & (outcome == 0)), aim)
+    size = rows.points.take(rows.lots)
     size[lot] -= points
-    goes_by = known == 0
+    goes_by = outcome == 0
     goes_by[idle] = False
-    member = _member(rows, acts, size, known, _reversals(rows, (kind, aim, asked), np.flatnonzero((kind > ENTER) & goes_by)))
-    member.run(_actions(rows, acts, size, (kind, np.where(kind == ENTER, aim, len(member.left)), np.flatnonzero(goes_by))))
-    found.allocations.append(rows.row.take(acts.place.take(idle)), lot_row.take(lot), points)
-    outcome, row = np.frombuffer(member.outcome, np.int8), rows.row.take(acts.place)
-    own = np.flatnonzero(~acts.entered)
+    actions = np.flatnonzero(goes_by)
+    kinds = kind.take(actions)
+    # The code of an action, as `run` reads it.
+    code = np.where(kinds == ENTER, aim.take(actions), len(size) + 2)
+    code = np.where(kinds == SPEND, -1 - actions, code)
+    reversals = _reversals(rows, acts, (kind, aim), actions.compress(kinds > ENTER))
+    member = _member(rows, acts, size, outcome, reversals)
+    row, own = rows.row.take(acts.place), np.flatnonzero(~acts.entered)
+    some = _integers(rows, acts.place.take(actions), code, _earned(rows, acts, size))
+    member.run(itertools.chain(itertools.chain.from_iterable(some), [(len(size) + 3, 0, 0, 0)]))
+    found.allocations.append(row.take(idle), lot_row.take(lot), points)
+    outcome = np.frombuffer(member.outcome, np.int8)
     found.outcome[row.take(own)] = outcome.take(own)
     spends = np.flatnonzero((kind == SPEND) & (outcome == 0))
-    spent, ends = np.cumsum(asked.take(spends)), np.frombuffer(member.ends, np.int64)
-    starts = np.append(0, ends[:-1]) if len(ends) else ends
-    which, part, points = overlaps(starts, ends, spent - asked.take(spends), spent)
-    lot = np.frombuffer(member.lots, np.int64).take(part)
-    found.allocations.append(row.take(spends.take(which)), lot_row.take(lot), points)
+    _note(member, (row.take(spends), rows.points.take(acts.place.take(spends))), row, lot_row, found)
+
+
+def _note(
+    member: _Member, spends: tuple[NDArray[Any], Ints], row: NDArray[Any], lot_row: NDArray[Any], found: Found
+) -> None:
+    """Note what spends (rows, points) took, what reversals moved, and what is left."""
+    spend_row, asked = spends
+    paying, ends = np.frombuffer(member.lots, np.int64)[1:], np.frombuffer(member.ends, np.int64)
+    starts, ends, spent = ends[:-1], ends[1:], np.cumsum(asked)
+    for start in range(0, len(asked), _AT_A_TIME):
+        some = slice(start, start + _AT_A_TIME)
+        which, part, points = overlaps(starts, ends, spent[some] - asked[some], spent[some])
+        found.allocations.append(spend_row[some].take(which), lot_row.take(paying.take(part)), points)
     action, lot, points = (np.frombuffer(column, np.int64) for column in member.moved)
     found.allocations.append(row.take(action), lot_row.take(lot), points)
-    left = np.array(member.left[:-2], np.int64)
+    left = np.frombuffer(member.left, np.int64)[:-2]
     still = np.flatnonzero(left)
     found.left.append(lot_row.take(still), left.take(still))
 
 
+def _idle(rows: Rows, acts: Acts, undoing: Ints, aim: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the actions that undo an earn before anything else is asked for: the lots, and the points."""
+    (action, lot, points), _ = undone_earns(rows, acts, undoing, aim)
+    earn, reversal = rows.lots.take(lot), acts.place.take(action)
+    idle = np.flatnonzero((points > 0) & (acts.before(earn) == acts.before(reversal) - 1))
+    return action.take(idle), lot.take(idle), points.take(idle)
+
+
 def _reversals(
-    rows: Rows, asking: tuple[NDArray[np.int8], Ints, Ints], actions: Ints
+    rows: Rows, acts: Acts, asking: tuple[NDArray[np.int8], Ints], actions: Ints
 ) -> Iterator[tuple[int, bool, int, int, int, int]]:
     """Return these reversals, as `_Member.reversals`."""
-    kind, aim, asked = asking
+    (kind, aim), asked = asking, rows.points.take(acts.place)
     spent = np.where(kind == SPEND, asked, 0)
     before = np.cumsum(spent) - spent
     target, is_earn = aim.take(actions), kind.take(actions) == REVERSE_EARN
@@ -244,40 +265,41 @@ def _member(
     outcome: NDArray[np.int8],
     reversals: Iterator[tuple[int, bool, int, int, int, int]],
 ) -> _Member:
-    """Return the member before the first action."""
+    """Return the member before the first action, with lots of this size."""
     count, preset = len(rows.lots), ~acts.is_entered.take(rows.lots)
     return _Member(
-        expires=[*rows.times(rows.lots).tolist(), _ENDLESS, _ENDLESS],
-        left=[*size.tolist(), _ENDLESS, _ENDLESS],
+        expires=_given(rows.times(rows.lots), _ENDLESS, _ENDLESS),
+        left=_given(size, _ENDLESS, _ENDLESS),
         is_preset=np.append(preset, [False, False]).tobytes(),
         is_entered=bytearray(count + 2),
-        chain=[*np.flatnonzero(preset).tolist(), count],
+        chain=_given(np.flatnonzero(preset), count),
         heap=[count + 1],
         reversals=reversals,
         outcome=bytearray(outcome.tobytes()),
     )
 
 
-def _actions(
-    rows: Rows, acts: Acts, size: Ints, asking: tuple[NDArray[np.int8], Ints, Ints]
-) -> Iterator[tuple[int, int, int, int]]:
-    """Return the actions that go by as integers, some of them at a time."""
-    kind, code, actions = asking
-    code = np.where(kind == SPEND, -1 - np.arange(len(kind)), code)
-    place = acts.place.take(actions)
+def _earned(rows: Rows, acts: Acts, size: Ints) -> Ints:
+    """Return, of each row, what preset lots of this size have brought by then."""
     earned = np.zeros(len(rows.row), np.int64)
     earned[rows.lots] = size * ~acts.is_entered.take(rows.lots)
-    np.cumsum(earned, out=earned)
-    columns = (code.take(actions), rows.times(place), rows.points.take(place), earned.take(place))
-    return itertools.chain.from_iterable(
-        zip(*(column[start : start + _AT_A_TIME].tolist() for column in columns), strict=True)
-        for start in range(0, len(actions), _AT_A_TIME)
-    )
+    return np.cumsum(earned, out=earned)
 
 
-def _idle(rows: Rows, acts: Acts, undoing: Ints, aim: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return the actions that undo an earn before anything else is asked for: the lots, and the points."""
-    (action, lot, points), _ = undone_earns(rows, acts, undoing, aim)
-    earn, reversal = rows.lots.take(lot), acts.place.take(action)
-    idle = np.flatnonzero((points > 0) & (acts.before(earn) == acts.before(reversal) - 1))
-    return action.take(idle), lot.take(idle), points.take(idle)
+def _integers(
+    rows: Rows, place: Ints, code: Ints, earned: Ints
+) -> Iterator[Iterator[tuple[int, int, int, int]]]:
+    """Yield the actions at these places as (code, when, points asked for, points earned by preset lots).
+
+    They come some at a time. The code of a spend is -1 less its number, that of entering a lot is the lot, and
+    that of a reversal the number of lots, the two that end them included.
+    """
+    for start in range(0, len(code), _AT_A_TIME):
+        some = place[start : start + _AT_A_TIME]
+        columns = (
+            code[start : start + _AT_A_TIME],
+            rows.times(some),
+            rows.points.take(some),
+            earned.take(some),
+        )
+        yield zip(*(column.tolist() for column in columns), strict=True)

@@ -41,9 +41,17 @@ class Rows:
         start, end = np.searchsorted(self.rank, [rank, rank + 1]).tolist()
         lots = slice(*np.searchsorted(self.rank.take(self.lots), [rank, rank + 1]).tolist())
         mine = (self.pending >= start) & (self.pending < end)
-        columns = (column[start:end] for column in (self.row, self.rank - rank, self.kind, self.points, self.key))
-        places = (self.lots[lots], self.pending.compress(mine), self.appears.compress(mine))
-        return Rows(*columns, *(column - start for column in places), self.time_bits)
+        return Rows(
+            self.row[start:end],
+            self.rank[start:end] - rank,
+            self.kind[start:end],
+            self.points[start:end],
+            self.key[start:end],
+            self.lots[lots] - start,
+            self.pending.compress(mine) - start,
+            self.appears.compress(mine) - start,
+            self.time_bits,
+        )
 
 
 def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows:
@@ -59,8 +67,8 @@ def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows
         part.appears += offset
         part.rank += rank
     names = ("row", "rank", "kind", "points", "key", "lots", "pending", "appears")
-    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-    return Rows(*columns, parts[0].time_bits)
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Rows(**columns, time_bits=parts[0].time_bits)
 
 
 def _block_rows(events: EventColumns, block: Block, found: Found) -> Rows:
