@@ -77,8 +77,9 @@ class Layout:
         # One more for the lots that never expire.
         time_bits = (max(last, last_expiry) + 1 - first).bit_length()
         bits, room = (high - low).bit_length(), 62 - time_bits
-        if bits > room + 8 and bits > len(member).bit_length():
-            # Sparse codes: their ranks order as they do.
+        most = len(member).bit_length()
+        if bits > room + max(8, most - 12) and bits > most:
+            # Sparse codes would make buckets of few rows; their ranks order as they do.
             member = np.unique(member, return_inverse=True)[1].reshape(-1).astype(np.int64)
             low, high = 0, int(member.max())
             bits = high.bit_length()
