@@ -83,8 +83,6 @@ class Setting:
     #: The tiers by name, None for members below the lowest.
     tiers: tuple[str | None, ...]
     unit_costs: tuple[float, ...]
-    #: Funds of a currency that is not spent: growth value.
-    counting_funds: tuple[str, ...]
     #: The funds as the ledger declares them: unit cost, and kind of accounts.
     accounts: tuple[Fund, ...]
     #: Of each fund, the share of points redeemed in the end, where the plan states it.
@@ -96,6 +94,9 @@ class Setting:
     asked_replications: int
     uncertain: tuple[str, ...]
     money: str = ""
+    #: Kinds of events that members do and nobody listens to, and rules whose events nobody does.
+    unheard: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
     #: Money for redemptions: (at the start, added per month); None: set aside as points are issued.
     cash: tuple[float, float] | None = None
     is_whole: bool = True

@@ -16,7 +16,6 @@ from userops.errors import InvalidValue
 from userops.points.accounting import RollForward
 from userops.simulation import presenting
 from userops.simulation.arrays import Array
-from userops.simulation.blocks import PARTS
 from userops.simulation.figures import (
     FLOWS,
     MONEY,
@@ -29,6 +28,7 @@ from userops.simulation.figures import (
     level_of,
     rank_correlation,
 )
+from userops.simulation.noise import chance_of, settled
 from userops.simulation.picture import draw_fan, fan_chart, page
 from userops.simulation.valuing import mean_roll_forward, rates_to_come, ultimate_rates
 
@@ -155,33 +155,8 @@ class Forecast:
         return self.settled(self.parts(name, fund))
 
     def settled(self, parts: Array) -> Array:
-        """Return (replication, month) totals of (replication, part, month), with the real population's spread.
-
-        A sample's total varies more than the real population's: by what the members of the sample happen to
-        do. That part of the spread is estimated from the parts of the samples and replaced by its value at
-        the real size; what replications differ in by their parameters stays.
-        """
-        total: Array = parts.sum(axis=1)
-        noise, real = self._noise(parts)
-        if len(total) < 2 or not (noise > real).any():
-            return total
-        spread = total.var(axis=0, ddof=1)
-        between = np.maximum(0.0, spread - noise) if self.setting.uncertain else np.zeros_like(spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(spread > 0, np.sqrt((between + real) / spread), 1.0)
-        mean = total.mean(axis=0)
-        found: Array = mean + (total - mean) * np.minimum(1.0, factor)
-        return found
-
-    def _noise(self, parts: Array) -> tuple[Array, Array]:
-        """Return the variance that chance among members gives the sample's totals, and the real ones'."""
-        groups = parts.shape[1] // PARTS
-        shaped = parts.reshape(len(parts), groups, PARTS, parts.shape[-1])
-        each = shaped.var(axis=2, ddof=1) * PARTS
-        weights = np.maximum(1.0, self.weights)[:, :, None]
-        sample: Array = each.sum(axis=1).mean(axis=0)
-        real: Array = (each / weights).sum(axis=1).mean(axis=0)
-        return sample, real
+        """Return (replication, month) totals of (replication, part, month), with the real population's spread."""
+        return settled(parts, self.weights, is_uncertain=bool(self.setting.uncertain))
 
     def mean(self, name: str, fund: str | None = None) -> Array:
         """Return the mean of a series, month by month."""
@@ -212,7 +187,7 @@ class Forecast:
 
         A rule's cost is what the points it issues in a month will have cost in the end: points · unit cost of
         its fund · the share redeemed in the end. Over a fund's rules that is the fund's cost paid and its
-        liability together.
+        liability together. Rules that give growth value are left out: it costs nothing.
         """
         if name not in RULE_SERIES:
             raise InvalidValue(f"by rule there are {', '.join(RULE_SERIES)}, not {str(name)[:60]!r}")
@@ -220,6 +195,8 @@ class Forecast:
         found: dict[str, Array] = {}
         for place, rule in enumerate(self.setting.rules):
             fund = self.setting.rule_funds[place]
+            if fund < 0:
+                continue
             values = data[:, :, place]
             if name == "cost":
                 values = values * self.redemption_rates[:, fund : fund + 1] * self.setting.unit_costs[fund]
@@ -252,7 +229,19 @@ class Forecast:
         found: Array = self.asked_so_far(place, per) > limit
         return found
 
-    def asked_so_far(self, place: int, per: str) -> Array:
+    def over_in_the_sample(self, fund: str) -> float:
+        """Return in which share of the replications a fund's budget bound in the sample itself.
+
+        Where that is more than `probability_over_budget`, chance among the sample's members bound it, and the
+        real population, which evens out, would be refused less.
+        """
+        budget = self.setting.budgets[self.fund_place(fund)]
+        if budget is None:
+            raise InvalidValue(f"fund {fund!r} has no budget")
+        asked = self.asked_so_far(self.fund_place(fund), budget[1], is_settled=False)
+        return float((asked > budget[0]).any(axis=1).mean())
+
+    def asked_so_far(self, place: int, per: str, *, is_settled: bool = True) -> Array:
         """Return by (replication, month) what was asked in the budget period by the end of the month."""
         if per in ("day", "week"):
             return self.peaks[place]
@@ -262,12 +251,12 @@ class Forecast:
         for month in range(self.months):
             is_new = month == 0 or periods[month] != periods[month - 1]
             so_far[:, :, month] = parts[:, :, month] + (0 if is_new else so_far[:, :, month - 1])
-        return self.settled(so_far)
+        return self.settled(so_far) if is_settled else so_far.sum(axis=1)
 
     def tornado(self, name: str = "liability", fund: str | None = None) -> Tornado:
         """Return which unknown parameter moves a figure most, over the horizon."""
         values, rows = self.total(name, fund), []
-        for path, drawn in self.drawn.items():
+        for path, drawn in presenting.distinct(self.drawn).items():
             if len(np.unique(drawn)) > 1:
                 low, high = np.quantile(drawn, [0.25, 0.75])
                 rows.append(
@@ -312,7 +301,7 @@ class Forecast:
         if mean <= 0 or self.replications < 2:
             return 0.0, 0.0
         of_mean = float(total.std(ddof=1)) / np.sqrt(self.replications) / mean
-        return float(of_mean), float(np.sqrt(self._noise(parts)[0][0]) / mean)
+        return float(of_mean), float(np.sqrt(chance_of(parts, self.weights)[0][0]) / mean)
 
     def table(self) -> Table:
         """Return means and 90% ranges by quarter, or by month within a year."""
