@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from os import PathLike
 from pathlib import Path
@@ -60,6 +60,15 @@ class History:
         if self.events is not None:
             return [event.data.get(name) for event in self.events]
         return self.data.get(name) or [None] * len(self)
+
+    def values(self, name: str, rows: Sequence[int]) -> tuple[list[Any], Sequence[bool]]:
+        """Return (a field of some events' data, None where it is missing; whether the event has it, as None too)."""
+        if self.events is not None:
+            datas = [self.events[row].data for row in rows]
+            return [data.get(name) for data in datas], [name in data for data in datas]
+        column = self.data.get(name)
+        values = [None] * len(rows) if column is None else [column[row] for row in rows]
+        return values, [False] * len(rows)
 
     def codes(self, name: str) -> tuple[Ints, list[Any]]:
         """Return (the code of each event's value in one of the columns, what each code stands for)."""

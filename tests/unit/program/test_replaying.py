@@ -91,17 +91,10 @@ def test_nothing_comes_of_nothing():
     assert done.balances(NOON) == {}
 
 
-@pytest.mark.parametrize(
-    ("more", "why"),
-    [
-        ("", ""),
-        ('[groups]\nx = "best"\n', "rules exclude each other"),
-        ('[counters.city]\non = "paid"\n', "a rule reads a counter"),
-        ('[sinks.repair]\nfunds = ["shop"]\n', "a sink is restricted"),
-    ],
-)
-def test_a_program_says_why_it_is_not_replayed_in_columns(more, why):
-    assert columnar.why_not(Program.load(TEXT + more)) == why
+def test_a_program_says_why_it_is_not_replayed_in_columns():
+    assert columnar.why_not(Program.load(TEXT)) == ""
+    tiers = '[currencies.value]\nspendable = false\n[tiers]\ncurrency = "value"\ntier = [{ name = "a", at_least = 0 }]\n'
+    assert columnar.why_not(Program.load(TEXT + tiers)) == "it has tiers of its own"
 
 
 def test_an_id_that_comes_twice_is_one_event():
