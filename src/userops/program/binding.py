@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import numpy as np
@@ -80,17 +80,19 @@ def shared_of(facts: Facts) -> list[Shared]:
 
 
 def binds(
-    shared: Shared, asked: Sequence[Asked], given: Sequence[Ints], facts: Facts, elsewhere: Elsewhere
+    shared: Shared, asked: Mapping[int, Asked], given: Mapping[int, Ints], facts: Facts, elsewhere: Elsewhere
 ) -> bool:
     """Say whether members in columns were given more than there may be, what others were given counted too.
 
     Where it does not, nobody in columns was bound; and whoever was elsewhere would have been all the same.
     """
     periods, sizes = [], []
-    for place in shared.rules:
+    for place in sorted(asked.keys() & set(shared.rules)):
         paid = np.flatnonzero(given[place])
         periods.append(asked[place].events.periods(shared.per).take(paid))
         sizes.append(np.ones(len(paid), np.int64) if shared.is_times else given[place].take(paid))
+    if not periods:
+        return False
     found, where = np.unique(np.concatenate(periods), return_inverse=True)
     totals = np.zeros(len(found), np.int64)
     np.add.at(totals, where.reshape(-1), np.concatenate(sizes))

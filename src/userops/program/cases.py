@@ -31,6 +31,8 @@ from userops.program.taking import Ints
 _EPOCH = date(1970, 1, 1)
 #: Beyond this a grant is decided event by event, where Python's integers have no end.
 _LARGE = 2**60
+#: Beside a field of that name, which events may have: the tier by the program's own ladder.
+_OWN_TIER = "\0tier"
 #: No instant: what a rule of such a life gives is refused.
 _GONE = -(2**62)
 
@@ -104,8 +106,11 @@ def _cases(
     """Return (the case of each event, a row of `width` numbers for each case); a fault gives zeros."""
     names = sorted({*fields_read(rule), *more})
     case, columns = np.zeros(len(events), np.int64), []
+    own = events.own_tier() if "tier" in names else None
+    if own is not None:
+        names.append(_OWN_TIER)
     for name in names:
-        codes, values = events.field(name)
+        codes, values = own if own is not None and name == _OWN_TIER else events.field(name)
         columns.append((codes, values))
         case, _ = _dense(case * len(values) + codes)
     case, first = _dense(case)
@@ -149,7 +154,8 @@ def _asked(rule: EarnRule, record: Mapping[str, Any]) -> list[int]:
         exact = [points.on_day(length) for length in range(1, lengths + 1)]
     else:
         exact = [Fraction(points.points) if isinstance(points, Fixed) else points.of_record(record)]
-    tier = record.get("tier")
+    # The ladder's tier multiplies; without a ladder, what the event says.
+    tier = record.get(_OWN_TIER) if _OWN_TIER in record else record.get("tier")
     named = tier if isinstance(tier, str) else None
     asked = [0 if one is None else max(0, rule.rounded(one, named)) for one in exact]
     return asked + [int(when.holds(record)) if any(asked) else 0 for when in conditional]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from userops.errors import InvalidValue
@@ -19,6 +19,7 @@ from userops.points.replaying.events import NEVER
 from userops.program.binding import Elsewhere, Shared, binds, granted_elsewhere, shared_of
 from userops.program.capping import given_by, given_in_order
 from userops.program.cases import Asked, asked_by, spent_by
+from userops.program.climbing import Climbing, Growth
 from userops.program.facts import Facts
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
@@ -27,9 +28,11 @@ from userops.program.rules import (
     Choice,
     EarnRule,
     RedeemRule,
+    fields_read,
     redemption_into,
 )
 from userops.program.taking import History, Ints
+from userops.tiers import Exponential
 
 
 @frozen(eq=False)
@@ -53,7 +56,29 @@ class SharedOut(Exception):
 
 def why_not(program: Rulebook) -> str:
     """Say what keeps a program from being replayed in columns; empty when nothing does."""
-    return "" if program.ladder is None else "it has tiers of its own"
+    if program.ladder is None:
+        return ""
+    if isinstance(program.ladder.decay, Exponential):
+        return "its value fades from day to day"
+    first, _ = _stages(program)
+    if any("tier" in fields_read(program.earn[place]) for place in first):
+        return "what gives value, or counts with it, reads the tier"
+    if program.is_new_rate and any(program.earn[k].currency != program.value_currency for k in first):
+        return "value counts with other points, and before them"
+    return ""
+
+
+def _stages(program: Rulebook) -> tuple[list[int], list[int]]:
+    """Return the rules by place: those that decide the tiers, and the others, which may read them."""
+    first = {
+        place
+        for together in _components(program, ())
+        if any(program.earn[k].currency == program.value_currency for k in together)
+        for place in together
+    }
+    if program.ladder is None:
+        first = set()
+    return sorted(first), [place for place in range(len(program.earn)) if place not in first]
 
 
 def alone(program: Rulebook, facts: Facts) -> NDArray[np.bool_]:
@@ -106,11 +131,11 @@ def _twice(ids: Sequence[str]) -> list[int]:
 def commands_of(facts: Facts, elsewhere: Elsewhere) -> Commands:
     """Return the commands of the events of `facts`; raise `SharedOut` where others' share cannot be told apart."""
     program = facts.program
-    asked = [asked_by(rule, place, facts) for place, rule in enumerate(program.earn)]
-    given, is_bound = _given(facts, asked, elsewhere)
+    granting = _granted(facts, elsewhere)
     rules: list[EarnRule | RedeemRule] = [*program.earn, *program.redeem, *_redeemed(facts.history)]
     parts: list[list[Ints]] = [[facts.places[:0]] * 6]
-    for place, (one, points) in enumerate(zip(asked, given, strict=True)):
+    for place, one in sorted(granting.asked.items()):
+        points = granting.given[place]
         kept = np.flatnonzero(points)
         columns = (one.events.rank, one.events.rows, points, one.expires_at, one.available_at)
         parts.append([np.full(len(kept), place), *(column.take(kept) for column in columns)])
@@ -120,7 +145,29 @@ def commands_of(facts: Facts, elsewhere: Elsewhere) -> Commands:
     which, rank, *others = (np.concatenate(some) for some in zip(*parts, strict=True))
     order = np.lexsort((which, rank))
     which, rows, points, expires_at, available_at = (column.take(order) for column in (which, *others))
-    return Commands(rows, which, tuple(rules), points, expires_at, available_at, is_bound)
+    return Commands(rows, which, tuple(rules), points, expires_at, available_at, bool(granting.bound))
+
+
+def _granted(facts: Facts, elsewhere: Elsewhere) -> _Granting:
+    """Decide the earn rules: first those that decide tiers, then the others at those tiers."""
+    program = facts.program
+    granting = _Granting(facts, elsewhere, shared_of(facts))
+    value, others = _stages(program)
+    granting.decide(value)
+    if program.ladder is not None:
+        gained = [
+            (granting.asked[place].events, granting.given[place])
+            for place in value
+            if program.earn[place].currency == program.value_currency
+        ]
+        reading = {rule.on for rule in program.earn if "tier" in fields_read(rule)}
+        at_once = frozenset(reading if program.is_new_rate else ())
+        if at_once and granting.bound:
+            # What an event was refused had counted for its tier.
+            raise SharedOut
+        facts.tiers_of = Climbing(program.ladder, facts, Growth.of(gained), at_once).tiers
+    granting.decide(others)
+    return granting
 
 
 def _spends(facts: Facts, rule: Any) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -139,31 +186,55 @@ def _spends(facts: Facts, rule: Any) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     return events.rank.take(kept), events.rows.take(kept), points.take(kept), never, events.at.take(kept)
 
 
-def _given(facts: Facts, asked: Sequence[Asked], elsewhere: Elsewhere) -> tuple[list[Ints], bool]:
-    """Return (what every rule gives at the events of its kind, whether something that members share bound)."""
-    program = facts.program
-    given = [np.zeros(0, np.int64)] * len(asked)
-    bound: list[Shared] = []
-    shared, changed = shared_of(facts), _components(program, ())
-    while True:
-        for together in changed:
-            some = [asked[place] for place in together]
-            mine = [one for one in bound if set(one.rules) & set(together)]
-            found = _in_order(facts, some, mine) if mine else given_by(program, some)
-            for place, points in zip(together, found, strict=True):
-                given[place] = points
-        more = [one for one in shared if one not in bound and binds(one, asked, given, facts, elsewhere)]
-        if not more:
-            return given, bool(bound)
-        if any(len(granted_elsewhere(one, elsewhere)[0]) for one in more):
-            raise SharedOut
-        bound += more
-        # What one rule is refused another may get: what shares it is decided again as one, and looked at again.
-        changed = [one for one in _components(program, bound) if any(set(x.rules) & set(one) for x in bound)]
+@define(eq=False)
+class _Granting:
+    """The earn rules over a history: what each asks for and gives, by place in the program."""
+
+    facts: Facts
+    elsewhere: Elsewhere
+    shared: list[Shared]
+    asked: dict[int, Asked] = field(factory=dict)
+    given: dict[int, Ints] = field(factory=dict)
+    #: What members share and did run out of.
+    bound: list[Shared] = field(factory=list)
+
+    def decide(self, places: Sequence[int]) -> None:
+        """Decide some rules; what they share among them, once it ran out, event after event."""
+        facts, program = self.facts, self.facts.program
+        self.asked |= {place: asked_by(program.earn[place], place, facts) for place in places}
+        changed = [one for one in _components(program, ()) if set(one) <= set(places)]
+        while True:
+            for together in changed:
+                some = [self.asked[place] for place in together]
+                mine = [one for one in self.bound if set(one.rules) & set(together)]
+                found = _in_order(some, mine, program) if mine else given_by(program, some)
+                self.given |= zip(together, found, strict=True)
+            more = [
+                one
+                for one in self.shared
+                if one not in self.bound and binds(one, self.asked, self.given, facts, self.elsewhere)
+            ]
+            if not more:
+                return
+            # Others had their part of it, or what gives value shares it with what reads the tier.
+            if any(
+                len(granted_elsewhere(one, self.elsewhere)[0]) or not set(one.rules) <= set(places)
+                for one in more
+            ):
+                raise SharedOut
+            self.bound += more
+            # What one rule is refused another may get: what shares it is decided again as one, and looked at again.
+            changed = [
+                one
+                for one in _components(program, self.bound)
+                if any(set(x.rules) & set(one) for x in self.bound)
+            ]
+            if any(not set(one) <= set(places) for one in changed):
+                raise SharedOut
 
 
-def _in_order(facts: Facts, together: Sequence[Asked], bound: Sequence[Shared]) -> list[Ints]:
-    program = facts.program
+def _in_order(together: Sequence[Asked], bound: Sequence[Shared], program: Rulebook) -> list[Ints]:
+    """Decide rules event after event, with the budgets that bound."""
     budgets: dict[int, int] = {}
     drawn: dict[int, Ints] = {}
     for number, one in enumerate(x for x in bound if isinstance(x.key, str)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -34,6 +34,7 @@ class Occasions:
     """The events of one kind, in the order in which they take effect."""
 
     facts: Facts
+    kind: str
     #: Place in the history of each.
     rows: Ints
     #: Place among all events in the order in which they take effect.
@@ -43,6 +44,7 @@ class Occasions:
     #: Local days since 1970.
     day: Ints = field(init=False)
     _fields: dict[str, Coded] = field(factory=dict)
+    _told: dict[str, Coded] = field(factory=dict)
     _periods: dict[str, Ints] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -59,8 +61,31 @@ class Occasions:
         """Return a field: the event's own, else what is known of the member; a counter goes before both."""
         if name not in self._fields:
             counted = self.facts.counted(name, self)
-            self._fields[name] = codes_of(self._values(name)) if counted is None else counted
+            found = self.told(name) if counted is None else counted
+            if name == "amount" and counted is None:
+                found = codes_of(self._amounts(found))
+            if name == "tier" and self.facts.tiers_of is not None:
+                found = codes_of(_either(self.facts.tiers_of(self), found))
+            self._fields[name] = found
         return self._fields[name]
+
+    def own_tier(self) -> Coded | None:
+        """Return the tier by the program's own ladder; None where it has none."""
+        return None if self.facts.tiers_of is None else self.facts.tiers_of(self)
+
+    def told(self, name: str) -> Coded:
+        """Return a field of the event's data, else what is known of the member."""
+        if name not in self._told:
+            self._told[name] = codes_of(self._values(name))
+        return self._told[name]
+
+    def _amounts(self, told: Coded) -> list[Any]:
+        """Return the events' amounts; where there is none, a field of that name."""
+        amounts, (codes, values) = self.facts.history.amount, told
+        return [
+            values[code] if amounts[row] is None else amounts[row]
+            for row, code in zip(self.rows.tolist(), codes.tolist(), strict=True)
+        ]
 
     def _values(self, name: str) -> list[Any]:
         facts, rows = self.facts, self.rows.tolist()
@@ -70,12 +95,6 @@ class Occasions:
             values = [
                 known[member] if value is None and not has[k] else value
                 for k, (member, value) in enumerate(zip(self.member.tolist(), values, strict=True))
-            ]
-        if name == "amount":
-            amounts = facts.history.amount
-            values = [
-                value if amounts[row] is None else amounts[row]
-                for row, value in zip(rows, values, strict=True)
             ]
         return values
 
@@ -90,6 +109,15 @@ class Occasions:
                 found = periods_of(self.day, per)
             self._periods[per] = found
         return self._periods[per]
+
+
+def _either(first: Coded, second: Coded) -> list[Any]:
+    """Return the values of a field, or of another where it has none."""
+    (codes, values), (others, more) = first, second
+    return [
+        more[other] if values[code] is None else values[code]
+        for code, other in zip(codes.tolist(), others.tolist(), strict=True)
+    ]
 
 
 def periods_of(day: Ints, per: str) -> Ints:
@@ -119,6 +147,8 @@ class Facts:
     days: Ints = field(kw_only=True)
     #: Of each expiry and local day, when what is earned then is gone.
     ends: dict[Expiry, dict[int, int]] = field(factory=dict)
+    #: The tiers at the events of a kind by the program's own ladder, once the value that decides them is known.
+    tiers_of: Callable[[Occasions], Coded] | None = None
     _kinds: dict[str, Occasions] = field(factory=dict)
     _known: dict[str, list[Any] | None] = field(factory=dict)
     _references: Ints | None = None
@@ -148,21 +178,22 @@ class Facts:
             codes, kinds = self.history.codes("kind")
             wanted = np.array([one == kind for one in kinds], np.bool_)
             rank = np.flatnonzero(wanted[codes.take(self.places)]) if kinds else self.places[:0]
-            self._kinds[kind] = Occasions(self, self.places.take(rank), rank)
+            self._kinds[kind] = Occasions(self, kind, self.places.take(rank), rank)
         return self._kinds[kind]
 
     def known(self, name: str) -> list[Any] | None:
         """Return a field of what is known of each member, by code; None where nobody has one."""
         if name not in self._known:
-            records = [self.members.get(member) for member in self.history.codes("member")[1]]
-            for record in records:
-                if not isinstance(record, Mapping | None):
-                    raise InvalidValue(
-                        f"the record of a member is a mapping of fields, not {type(record).__name__}"
-                    )
-            values = [None if record is None else record.get(name) for record in records]
+            values = [self.record(code).get(name) for code in range(len(self.history.codes("member")[1]))]
             self._known[name] = values if any(value is not None for value in values) else None
         return self._known[name]
+
+    def record(self, member: int) -> Mapping[str, Any]:
+        """Return what is known of a member, by code."""
+        record = self.members.get(self.history.codes("member")[1][member], {})
+        if not isinstance(record, Mapping):
+            raise InvalidValue(f"the record of a member is a mapping of fields, not {type(record).__name__}")
+        return record
 
     @property
     def references(self) -> Ints:
