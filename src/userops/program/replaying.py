@@ -237,6 +237,35 @@ class Replay:
                 running.handle(self.program, self._history.event(place), self._whole, self._members)
         return self._whole
 
+    def granted(self, currency: str = "points") -> tuple[dict[str, int], dict[str, int]]:
+        """Return points given by member, and by fund, less what was taken back of them."""
+        by_member: dict[str, int] = defaultdict(int)
+        by_fund: dict[str, int] = defaultdict(int)
+        fund_of: dict[str, str] = {}
+        for entry in self._ledger.entries(currency=currency):
+            command: Any = entry.command
+            if entry.kind == "earn":
+                points, fund_of[entry.id] = command.points, command.fund
+                fund = command.fund
+            elif entry.kind == "reverse" and command.entry in fund_of:
+                points, fund = -(entry.recovered + entry.indebted), fund_of[command.entry]
+            else:
+                continue
+            by_member[entry.member] += points
+            by_fund[fund] += points
+        commands, (codes, names) = self._commands, self._history.codes("member")
+        for place, rule in enumerate(self.program.earn):
+            mine = np.flatnonzero(commands.rule == place) if rule.currency == currency else ()
+            if len(mine):
+                points_of = commands.points.take(mine)
+                by_fund[rule.fund] += int(points_of.sum())
+                member, where = np.unique(codes.take(commands.event.take(mine)), return_inverse=True)
+                totals = np.zeros(len(member), np.int64)
+                np.add.at(totals, where.reshape(-1), points_of)
+                for code, total in zip(member.tolist(), totals.tolist(), strict=True):
+                    by_member[names[code]] += total
+        return by_member, by_fund
+
     @property
     def funds(self) -> Mapping[str, Fund]:
         """The funds of the program by name."""

@@ -83,6 +83,14 @@ def codes_of(values: list[Any]) -> tuple[Ints, list[Any]]:
     >>> codes_of(["b", 1, True, "b"])
     (array([0, 1, 2, 0]), ['b', 1, True])
     """
+    if len(set(map(type, values)) - {type(None)}) < 2:
+        # None equals nothing else: what is equal is the same value.
+        try:
+            places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+        except TypeError:
+            pass
+        else:
+            return np.fromiter(map(places.__getitem__, values), np.int64, len(values)), list(places)
     known: dict[Any, int] = {}
     distinct: list[Any] = []
     codes = np.empty(len(values), np.int64)
@@ -101,6 +109,8 @@ def codes_of(values: list[Any]) -> tuple[Ints, list[Any]]:
 
 def history_of(events: Any, timezone: tzinfo = UTC) -> History:
     """Take events, columns (`id`, `kind`, `member`, `at`, `reference`, `amount`, others are data), or a path."""
+    if isinstance(events, History):
+        return events
     if isinstance(events, str | PathLike):
         if Path(events).suffix.lower() != ".parquet":
             return _of_events(read_events(Path(events), timezone=timezone))
@@ -111,6 +121,8 @@ def history_of(events: Any, timezone: tzinfo = UTC) -> History:
 
 
 def _of_events(events: Iterable[Event]) -> History:
+    if not isinstance(events, Iterable):
+        raise InvalidValue(f"events must be a list of Events, not {type(events).__name__}")
     listed = list(events)
     for event in listed:
         if not isinstance(event, Event):
@@ -167,8 +179,13 @@ def _check(history: History) -> None:
             Event(**{"id": "e", "kind": "k", "member": "m", "at": at, name: value})
     for amount in codes_of(history.amount)[1]:
         Event("e", "k", "m", at, amount=amount)
+    if not (
+        all(history.id) and all(map(str.isascii, history.id)) and max(map(len, history.id), default=0) <= 128
+    ):
+        for id_ in history.id:
+            Event(id_, "k", "m", at)
     for id_ in history.id:
-        if not id_ or len(id_) > 128 or not id_.isascii() or "\0" in id_:
+        if "\0" in id_:
             Event(id_, "k", "m", at)
     if (
         len(history)

@@ -91,10 +91,50 @@ def test_nothing_comes_of_nothing():
     assert done.balances(NOON) == {}
 
 
-def test_a_program_says_why_it_is_not_replayed_in_columns():
-    assert columnar.why_not(Program.load(TEXT)) == ""
-    tiers = '[currencies.value]\nspendable = false\n[tiers]\ncurrency = "value"\ntier = [{ name = "a", at_least = 0 }]\n'
-    assert columnar.why_not(Program.load(TEXT + tiers)) == "it has tiers of its own"
+VALUE = """
+[currencies.value]
+spendable = false
+[[earn]]
+name = "growth"
+on = "paid"
+points = { of = "amount" }
+currency = "value"
+unbounded = "accepted"
+"""
+TIERS = """
+[tiers]
+currency = "value"
+tier = [{ name = "base", at_least = 0 }, { name = "gold", at_least = 9 }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("", ""),
+        (VALUE + TIERS, ""),
+        (
+            VALUE + TIERS + "decay = { exponential = { half_life_months = 3 } }\n",
+            "its value fades from day to day",
+        ),
+        (
+            VALUE + 'when = { tier = "gold" }\n' + TIERS,
+            "what gives value, or counts with it, reads the tier",
+        ),
+        (
+            VALUE.replace("unbounded", 'group = "g"\nunbounded')
+            + '[[earn]]\nname = "x"\non = "paid"\npoints = 5\nfund = "shop"\ngroup = "g"\ncap = [{ times = 9 }]\n'
+            + TIERS
+            + 'crossing = "new_rate"\n',
+            "value counts with other points, and before them",
+        ),
+    ],
+)
+def test_a_program_says_why_it_is_not_replayed_in_columns(more, why):
+    program = Program.load(TEXT + more)
+    assert columnar.why_not(program) == why
+    event = Event("e", "paid", "u", NOON, amount=9, data={"city": "Hefei"})
+    assert f"{1 if why else 0} of them one by one" in repr(program.replay([event]))
 
 
 def test_an_id_that_comes_twice_is_one_event():
