@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from userops import Event
 from userops.errors import UnknownCurrency
 from userops.points import Ledger
-from userops.program import Program, capping, columnar
+from userops.program import Program, capping, columnar, running
 from userops.tiers import Grant
 
 UTC = ZoneInfo("UTC")
@@ -248,6 +249,19 @@ def events_of(steps, *, cancelled):
     return events
 
 
+def granted(ledger, currency):
+    """Count from the entries what members, and funds, were given less what was taken back."""
+    earns = {entry.id: entry for entry in ledger.entries(kind="earn", currency=currency)}
+    by_member, by_fund = defaultdict(int), defaultdict(int)
+    for entry in [*earns.values(), *ledger.entries(kind="reverse", currency=currency)]:
+        earn = earns.get(entry.id) or earns.get(entry.command.entry)
+        if earn is not None:
+            points = entry.command.points if earn is entry else -(entry.recovered + entry.indebted)
+            by_member[earn.member] += points
+            by_fund[earn.command.fund] += points
+    return by_member, by_fund
+
+
 def compare(ledger, done, events):
     last = max((event.at for event in events), default=START)
     for as_of in (START - timedelta(hours=1), START + timedelta(days=4), last, last + timedelta(days=45)):
@@ -261,11 +275,14 @@ def compare(ledger, done, events):
                 assert done.lots(member, as_of, currency=currency) == lots
         assert done.funding(as_of) == ledger.funding(as_of)
         assert done.trial_balance(as_of) == ledger.trial_balance(as_of)
+    for currency in ledger.currencies:
+        assert done.granted(currency) == granted(ledger, currency)
     for member in sorted({event.member for event in events}):
         mine = [(e.id, e.kind, e.allocations, e.expired) for e in ledger.entries(member)]
         assert [(e.id, e.kind, e.allocations, e.expired) for e in done.entries(member)] == mine
         end = last + timedelta(days=90)
-        assert done.statement(member, START, end) == ledger.statement(member, START, end)
+        first = min(event.at for event in events)
+        assert done.statement(member, first, end) == ledger.statement(member, first, end)
 
 
 def apart(program, events):
@@ -372,6 +389,149 @@ def test_a_program_that_reads_the_past_is_replayed_one_by_one(steps, seed):
         for event in events:
             program.handle(event, ledger)
         compare(ledger, program.replay(events, order="recorded"), events)
+
+
+SHARED = """
+schema = 1
+name = "shared"
+[funds.x]
+budget = { points = 100, per = "month" }
+[[earn]]
+name = "all"
+on = "a"
+points = 9
+fund = "x"
+group = "one"
+[[earn]]
+name = "few"
+on = "a"
+points = 5
+fund = "y"
+group = "one"
+cap = [{ times = 7, scope = "program" }]
+[funds.y]
+[[redeem]]
+name = "gift"
+on = "g"
+points = 11
+sink = "store"
+"""
+
+
+def test_what_members_share_and_ran_out_of_is_decided_in_columns_too(monkeypatch):
+    """A budget and a cap of the whole program run out; nobody takes anything back, and nothing is posted."""
+    program = Program.load(SHARED)
+    events = [Event(f"e{n}", "ag"[n % 7 == 6], "uvw"[n % 3], START + timedelta(days=n)) for n in range(90)]
+    with Ledger.in_memory() as ledger:
+        program.run(events, ledger)
+        with monkeypatch.context() as patched:
+            patched.setattr(running, "handle", None)
+            done = program.replay(events)
+            assert done.granted() == granted(ledger, "points")
+        assert done._commands.is_bound
+        assert not done._is_plain.any()
+        compare(ledger, done, events)
+    back = Event("back", "a.cancelled", "u", START + timedelta(days=80), "e0")
+    with Ledger.in_memory() as ledger:
+        program.run([*events, back], ledger)
+        done = program.replay([*events, back])
+        assert done._is_plain.all()
+        compare(ledger, done, [*events, back])
+
+
+def test_a_member_whose_events_came_late_goes_alone():
+    program = program_of(
+        [{"points": "9", "on": '"a"', "fund": '"x"', "cap": ['{ times = 1, per = "day" }']}], []
+    )
+    late = [Event("e1", "a", "u", START + timedelta(days=2)), Event("e2", "a", "u", START)]
+    others = [Event(f"f{n}", "a", "v", START + timedelta(days=n // 2)) for n in range(9)]
+    # Late beside the others, in order for itself.
+    after = [Event("g1", "a", "w", START)]
+    events = [*late, *others, *after]
+    with Ledger.in_memory() as ledger:
+        program.register(ledger)
+        for event in events:
+            program.handle(event, ledger)
+        done = program.replay(events, order="recorded")
+        assert done._is_plain.tolist() == [True, False, False]
+        compare(ledger, done, events)
+
+
+def test_where_the_clock_goes_back_over_midnight_a_day_comes_twice():
+    """In St. John's the clocks went from 00:01 back to 23:01 of the day before, until 2011."""
+    text = COMMON.replace("America/New_York", "America/St_Johns")
+    rule = '[[earn]]\nname = "r"\non = "c"\npoints = { streak = [1, 2] }\nfund = "x"\ncap = [{ times = 1, per = "day" }]\n'
+    program = Program.load(text + rule)
+    back = datetime(2010, 11, 7, 2, 31, tzinfo=UTC)
+    events = [
+        Event(f"e{n}", "c", member, back + timedelta(seconds=30 * n))
+        for n, member in ((-1, "u"), (1, "u"), (-3000, "v"), (3000, "v"))
+    ]
+    with Ledger.in_memory() as ledger:
+        program.run(events, ledger)
+        done = program.replay(events)
+        assert done._is_plain.tolist() == [True, False]
+        compare(ledger, done, events)
+
+
+def test_a_wide_skewed_history_is_decided_alike_in_rounds_and_event_after_event(monkeypatch):
+    """Hundreds of members, one of them with a third of all events, many events in the same instant."""
+    rng = np.random.default_rng(7)
+    program = Program.load(
+        COMMON
+        + '[groups]\nfirst = "first"\n'
+        + "".join(
+            f'[[earn]]\nname = "r{n}"\non = "{on}"\npoints = {points}\nfund = "x"\n{more}\n'
+            for n, (on, points, more) in enumerate(
+                [
+                    (
+                        "a",
+                        "{ streak = [1, 2, 5] }",
+                        'cap = [{ times = 1, per = "day" }, { shared = "fans" }]',
+                    ),
+                    ("a", "3", 'cap = [{ points = 7, per = "week" }]\ngroup = "first"'),
+                    (
+                        "a",
+                        "4",
+                        'cap = [{ points = 11, per = "month" }, { times = 2, per = "day" }]\ngroup = "first"',
+                    ),
+                    ("b", "2", 'cap = [{ points = 9, per = "day" }, { points = 31, per = "month" }]'),
+                    (
+                        "b",
+                        "1",
+                        'cap = [{ shared = "fans" }]\nunbounded = "accepted"\nwhen = { lately = { ">=" = 1 } }',
+                    ),
+                    ("b", "6", 'cap = [{ times = 3, per = "reference" }]'),
+                ]
+            )
+        )
+    )
+    count = 3_000
+    member = np.where(rng.random(count) < 0.3, 0, rng.integers(0, 300, count))
+    hours = np.sort(rng.integers(0, 24 * 60, count))
+    events = [
+        Event(
+            f"e{n}",
+            "ab"[int(rng.integers(0, 2))],
+            f"m{member[n]}",
+            START + timedelta(hours=int(hours[n])),
+            f"o{rng.integers(0, 9)}",
+            data={"city": "S"} if member[n] % 2 else {},
+        )
+        for n in range(count)
+    ]
+    with Ledger.in_memory() as ledger:
+        program.run(events, ledger)
+        expected = granted(ledger, "points")
+        end = START + timedelta(days=70)
+        for narrow in (0, 32, 10**9):
+            monkeypatch.setattr(capping, "NARROW", narrow)
+            done = program.replay(events)
+            assert not done._is_plain.any()
+            assert done.granted() == expected
+            assert done.funding(end) == ledger.funding(end)
+            for name in ("m0", "m1", "m2", "m3"):
+                assert done.lots(name, end) == ledger.lots(name, end)
 
 
 def test_a_rule_that_is_decided_wrongly_in_columns_is_noticed(monkeypatch):
