@@ -439,6 +439,96 @@ def test_what_members_share_and_ran_out_of_is_decided_in_columns_too(monkeypatch
         compare(ledger, done, [*events, back])
 
 
+ONE = """
+schema = 1
+name = "one"
+[currencies.value]
+spendable = false
+[funds.x]
+[funds.y]
+[caps.both]
+points = 10
+per = "month"
+[[earn]]
+name = "r"
+on = "a"
+points = 4
+fund = "x"
+"""
+EDGES = {
+    # What an older version of a rule gave counts under the cap that a newer one has.
+    "versions": ONE
+    + """
+cap = [{ times = 9 }]
+until = 2027-11-02
+[[earn]]
+name = "r"
+on = "b"
+points = 4
+fund = "x"
+cap = [{ shared = "both" }]
+from = 2027-11-02
+[[earn]]
+name = "other"
+on = "b"
+points = 3
+fund = "x"
+cap = [{ shared = "both" }]
+""",
+    # What a fund could not give leaves the cap to others, and is no day of a streak.
+    "budget": ONE.replace("[funds.y]", '[funds.y]\nbudget = { points = 7, per = "day" }')
+    + """
+cap = [{ times = 9 }]
+[[earn]]
+name = "dear"
+on = "a"
+points = { streak = [5, 6, 7] }
+fund = "y"
+cap = [{ shared = "both" }]
+[[earn]]
+name = "cheap"
+on = "b"
+points = 3
+fund = "x"
+cap = [{ shared = "both" }]
+""",
+    # A tier is lost at the very instant of an event, and value comes in the instant of another.
+    "ladder": ONE
+    + """
+cap = [{ times = 99 }]
+multiply_by_tier = { gold = 5 }
+[[earn]]
+name = "value"
+on = "b"
+points = 8
+currency = "value"
+cap = [{ times = 99 }]
+[tiers]
+currency = "value"
+window = { rolling = { days = 3 } }
+tier = [{ name = "base", at_least = 0 }, { name = "gold", at_least = 8 }]
+""",
+}
+
+
+@pytest.mark.parametrize("text", EDGES.values(), ids=EDGES.keys())
+@pytest.mark.parametrize("narrow", [0, 10**9])
+def test_edges_that_random_programs_seldom_meet(text, narrow, monkeypatch):
+    monkeypatch.setattr(capping, "NARROW", narrow)
+    program = Program.load(text)
+    hours = (0, 0, 24, 24, 48, 72, 72, 96, 120, 144, 144, 168)
+    events = [
+        Event(f"{member}{n}", kind, member, START + timedelta(hours=hour))
+        for member, kinds in (("u", "abababbbabab"), ("v", "aaabbabaaaba"), ("w", "baababaaabba"))
+        for n, (hour, kind) in enumerate(zip(hours, kinds, strict=True))
+    ]
+    with Ledger.in_memory() as ledger:
+        program.run(events, ledger)
+        done = program.replay(events)
+        assert not done._is_plain.any()
+        compare(ledger, done, events)
+
+
 def test_a_member_whose_events_came_late_goes_alone():
     program = program_of(
         [{"points": "9", "on": '"a"', "fund": '"x"', "cap": ['{ times = 1, per = "day" }']}], []
