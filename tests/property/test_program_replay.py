@@ -492,7 +492,8 @@ points = 3
 fund = "x"
 cap = [{ shared = "both" }]
 """,
-    # A tier is lost at the very instant of an event, and value comes in the instant of another.
+    # A tier is lost at the very instant of an event, value comes in the instant of another, a tier is granted for
+    # some days, and what an event says of the tier does not multiply.
     "ladder": ONE
     + """
 cap = [{ times = 99 }]
@@ -506,7 +507,7 @@ cap = [{ times = 99 }]
 [tiers]
 currency = "value"
 window = { rolling = { days = 3 } }
-tier = [{ name = "base", at_least = 0 }, { name = "gold", at_least = 8 }]
+tier = [{ name = "base", at_least = 2 }, { name = "gold", at_least = 8 }]
 """,
 }
 
@@ -518,13 +519,13 @@ def test_edges_that_random_programs_seldom_meet(text, narrow, monkeypatch):
     program = Program.load(text)
     hours = (0, 0, 24, 24, 48, 72, 72, 96, 120, 144, 144, 168)
     events = [
-        Event(f"{member}{n}", kind, member, START + timedelta(hours=hour))
+        Event(f"{member}{n}", kind, member, START + timedelta(hours=hour), data={"tier": "gold"})
         for member, kinds in (("u", "abababbbabab"), ("v", "aaabbabaaaba"), ("w", "baababaaabba"))
         for n, (hour, kind) in enumerate(zip(hours, kinds, strict=True))
     ]
     with Ledger.in_memory() as ledger:
-        program.run(events, ledger)
-        done = program.replay(events)
+        program.run(events, ledger, MEMBERS)
+        done = program.replay(events, MEMBERS)
         assert not done._is_plain.any()
         compare(ledger, done, events)
 

@@ -97,12 +97,11 @@ def binds(
     totals = np.zeros(len(found), np.int64)
     np.add.at(totals, where.reshape(-1), np.concatenate(sizes))
     rows, points = granted_elsewhere(shared, elsewhere)
-    others = facts.references if shared.per == "reference" else None
     at = (
         np.zeros(len(rows), np.int64)
         if shared.per == "lifetime"
-        else others.take(rows)
-        if others is not None
+        else facts.references(rows)
+        if shared.per == "reference"
         else periods_of(facts.days.take(rows), shared.per)
     )
     places = np.searchsorted(found, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -105,11 +105,12 @@ class Climbing:
         last = np.full(len(units), -(2**62))
         np.maximum.at(last, place, events.at.take(rows))
         steps: list[tuple[int, int, int]] = []
-        for number, (one, until) in enumerate(zip(units.tolist(), last.tolist(), strict=True)):
-            member, kind = divmod(one, len(people))
-            mine = growth.of_member(member)
-            for at, to in _way(self.ladder, people[kind], growth.at[mine], growth.points[mine], until):
-                steps.append((number, at, to))
+        member, kind = np.divmod(units, len(people))
+        low, high = np.searchsorted(growth.member, [member, member + 1])
+        columns = (kind, low, high, last)
+        for number, (k, start, end, until) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            value = zip(growth.at[start:end].tolist(), growth.points[start:end].tolist(), strict=True)
+            steps += [(number, at, to) for at, to in _way(self.ladder, people[k], value, until)]
         if not steps:
             return
         numbers, ats, to = np.array(steps, np.int64).T
@@ -161,16 +162,15 @@ def _base(ladder: Ladder, person: Person) -> int:
     return Walk(ladder, person, None).state.tier
 
 
-def _way(ladder: Ladder, person: Person, ats: Ints, points: Ints, until: int) -> list[tuple[int, int]]:
-    """Return (instant, tier from then on) of each change up to an instant."""
-    instants, place = np.unique(ats, return_inverse=True)
-    sums = np.zeros(len(instants), np.int64)
-    np.add.at(sums, place.reshape(-1), points)
-    events = tuple(
-        (at, ladder.metric, value)
-        for at, value in zip(instants.tolist(), sums.tolist(), strict=True)
-        if at <= until
-    )
+def _way(
+    ladder: Ladder, person: Person, value: Iterable[tuple[int, int]], until: int
+) -> list[tuple[int, int]]:
+    """Return (instant, tier from then on) of each change up to an instant, for value in order of time."""
+    sums: dict[int, int] = {}
+    for at, points in value:
+        if at <= until:
+            sums[at] = sums.get(at, 0) + points
+    events = tuple((at, ladder.metric, points) for at, points in sums.items())
     if not events:
         return []
     walk = Walk(ladder, person, events[0][0]).along(History(events, events[0][0]), until)

@@ -102,7 +102,7 @@ class Occasions:
         """Return the period of each event as a number; those of later days are never lower."""
         if per not in self._periods:
             if per == "reference":
-                found = self.facts.references.take(self.rows)
+                found = self.facts.references(self.rows)
             elif per == "lifetime":
                 found = np.zeros(len(self), np.int64)
             else:
@@ -151,7 +151,9 @@ class Facts:
     tiers_of: Callable[[Occasions], Coded] | None = None
     _kinds: dict[str, Occasions] = field(factory=dict)
     _known: dict[str, list[Any] | None] = field(factory=dict)
-    _references: Ints | None = None
+    _records: list[Mapping[str, Any]] | None = None
+    #: The codes of references, and of the ids of events that are their own.
+    _named: dict[str, int] = field(factory=dict)
 
     @days.default
     def _local_days(self) -> Ints:
@@ -190,21 +192,27 @@ class Facts:
 
     def record(self, member: int) -> Mapping[str, Any]:
         """Return what is known of a member, by code."""
-        record = self.members.get(self.history.codes("member")[1][member], {})
-        if not isinstance(record, Mapping):
-            raise InvalidValue(f"the record of a member is a mapping of fields, not {type(record).__name__}")
-        return record
+        if self._records is None:
+            names = self.history.codes("member")[1]
+            self._records = [self.members.get(name, {}) for name in names]
+            for record in self._records:
+                if not isinstance(record, Mapping):
+                    raise InvalidValue(
+                        f"the record of a member is a mapping of fields, not {type(record).__name__}"
+                    )
+        return self._records[member]
 
-    @property
-    def references(self) -> Ints:
-        """What each event is about, as a code; an event without a reference is its own."""
-        if self._references is None:
-            codes, names = self.history.codes("reference")
-            if "" in names:
-                own = zip(self.history.reference, self.history.id, strict=True)
-                codes = codes_of([reference or id_ for reference, id_ in own])[0]
-            self._references = codes
-        return self._references
+    def references(self, rows: Ints) -> Ints:
+        """Return what events are about, as codes; an event without a reference is its own."""
+        codes, names = self.history.codes("reference")
+        if not self._named:
+            self._named.update((name, code) for code, name in enumerate(names))
+        found = codes.take(rows)
+        if "" in self._named:
+            ids, known = self.history.id, self._named
+            own = np.flatnonzero(found == known[""])
+            found[own] = [known.setdefault(ids[row], len(known)) for row in rows.take(own).tolist()]
+        return found
 
     def counted(self, name: str, asking: Occasions) -> Coded | None:
         """Return a counter's value before each of some events; None where no counter has the name."""

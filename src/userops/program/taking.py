@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from userops.core.calendar import from_micros, micros
 from userops.core.columns import column, columns, instants
 from userops.core.events import Event
+from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, identifier, text
 from userops.errors import InvalidValue
 from userops.points.replaying.reading import read_frame
 from userops.program.history import read_events
 
 Ints = NDArray[np.int64]
+#: An id of so many ASCII characters is not too long.
+_SURE = 128
 _NAMES = ("id", "kind", "member", "at", "reference", "amount")
 
 
@@ -174,18 +177,21 @@ def _check(history: History) -> None:
     at = datetime(2000, 1, 1, tzinfo=UTC)
     for value in set(map(type, history.id)) - {str}:
         raise InvalidValue(f"id must be text, not {value.__name__}")
-    for name in ("kind", "member", "reference"):
-        for value in history.codes(name)[1]:
-            Event(**{"id": "e", "kind": "k", "member": "m", "at": at, name: value})
+    for value in history.codes("kind")[1]:
+        identifier(value, "kind", most=MAX_EVENT_ID_BYTES)
+    for value in history.codes("member")[1]:
+        identifier(value, "member")
+    for value in history.codes("reference")[1]:
+        text(value, "reference", most=MAX_ID_BYTES)
     for amount in codes_of(history.amount)[1]:
         Event("e", "k", "m", at, amount=amount)
-    if not (
-        all(history.id) and all(map(str.isascii, history.id)) and max(map(len, history.id), default=0) <= 128
+    if (
+        not all(history.id)
+        or not all(map(str.isascii, history.id))
+        or max(map(len, history.id), default=0) > _SURE
+        or "\0" in "".join(history.id)
     ):
         for id_ in history.id:
-            Event(id_, "k", "m", at)
-    for id_ in history.id:
-        if "\0" in id_:
             Event(id_, "k", "m", at)
     if (
         len(history)

@@ -154,3 +154,18 @@ def test_amounts_beyond_64_bits_go_one_by_one():
     done = program.replay(events)
     assert done.balance("u", NOON).available == 2**62
     assert "1 of them one by one" in repr(done)
+
+
+def test_a_reference_may_be_the_id_of_an_event_that_has_none():
+    """An event without a reference is its own: what is about it counts together with it."""
+    program = Program.load(
+        'schema = 1\nname = "c"\n[funds.f]\n[[earn]]\nname = "r"\non = "k"\npoints = 3\nfund = "f"\n'
+        'cap = [{ times = 1, per = "reference" }]\n'
+    )
+    events = [
+        Event("e1", "k", "u", NOON),
+        Event("e2", "k", "u", NOON, "e1"),
+        Event("e3", "k", "u", NOON, "e4"),
+    ]
+    assert program.replay(events).balance("u", NOON).available == 6
+    assert program.replay([*events, Event("e4", "k", "u", NOON)]).balance("u", NOON).available == 6
