@@ -409,6 +409,11 @@ points = 5
 fund = "y"
 group = "one"
 cap = [{ times = 7, scope = "program" }]
+[[earn]]
+name = "other"
+on = "b"
+points = 4
+fund = "x"
 [funds.y]
 [[redeem]]
 name = "gift"
@@ -421,7 +426,7 @@ sink = "store"
 def test_what_members_share_and_ran_out_of_is_decided_in_columns_too(monkeypatch):
     """A budget and a cap of the whole program run out; nobody takes anything back, and nothing is posted."""
     program = Program.load(SHARED)
-    events = [Event(f"e{n}", "ag"[n % 7 == 6], "uvw"[n % 3], START + timedelta(days=n)) for n in range(90)]
+    events = [Event(f"e{n}", "ababaag"[n % 7], "uvw"[n % 3], START + timedelta(days=n)) for n in range(90)]
     with Ledger.in_memory() as ledger:
         program.run(events, ledger)
         with monkeypatch.context() as patched:
@@ -527,6 +532,53 @@ def test_edges_that_random_programs_seldom_meet(text, narrow, monkeypatch):
         program.run(events, ledger, MEMBERS)
         done = program.replay(events, MEMBERS)
         assert not done._is_plain.any()
+        compare(ledger, done, events)
+
+
+VALUE = """
+schema = 1
+name = "value"
+[currencies.value]
+spendable = false
+[funds.x]
+budget = { points = 20, per = "month" }
+[[earn]]
+name = "value"
+on = "a"
+points = 8
+currency = "value"
+fund = "x"
+[[earn]]
+name = "shop"
+on = "a"
+points = 1
+fund = "y"
+multiply_by_tier = { gold = 5 }
+[funds.y]
+budget = { points = 9_999 }
+[tiers]
+currency = "value"
+tier = [{ name = "base", at_least = 0 }, { name = "gold", at_least = 15 }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "is_apart"),
+    [
+        (VALUE, False),
+        (VALUE.replace("9_999", "30"), False),
+        # The same fund gives value and what the tier multiplies; the event's own value counts for its tier.
+        (VALUE.replace('fund = "y"', 'fund = "x"'), True),
+        (VALUE + 'crossing = "new_rate"\n', True),
+    ],
+)
+def test_value_that_ran_out_of_budget(text, is_apart):
+    program = Program.load(text)
+    events = [Event(f"e{n}", "a", "uuuvw"[n % 5], START + timedelta(days=n)) for n in range(40)]
+    with Ledger.in_memory() as ledger:
+        program.run(events, ledger)
+        done = program.replay(events)
+        assert set(done._is_plain.tolist()) == {is_apart}
         compare(ledger, done, events)
 
 

@@ -227,10 +227,8 @@ class _Granting:
             changed = [
                 one
                 for one in _components(program, self.bound)
-                if any(set(x.rules) & set(one) for x in self.bound)
+                if set(one) <= set(places) and any(set(x.rules) & set(one) for x in self.bound)
             ]
-            if any(not set(one) <= set(places) for one in changed):
-                raise SharedOut
 
 
 def _in_order(together: Sequence[Asked], bound: Sequence[Shared], program: Rulebook) -> list[Ints]:
