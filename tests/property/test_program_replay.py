@@ -535,6 +535,21 @@ def test_edges_that_random_programs_seldom_meet(text, narrow, monkeypatch):
         compare(ledger, done, events)
 
 
+@pytest.mark.parametrize(("left", "is_apart"), [(100, True), (108, False)])
+def test_what_ran_out_between_members_in_columns_and_others_is_posted(left, is_apart):
+    """Neither kind of members alone uses up the budget of 100, or of 108, a month."""
+    program = Program.load(
+        SHARED.replace("points = 100,", f"points = {left},").replace("times = 7", "times = 1")
+    )
+    events = [Event(f"e{n}", "a", "uv"[n % 2], START + timedelta(hours=n)) for n in range(12)]
+    events.append(Event("back", "a.cancelled", "u", START + timedelta(days=80), "e0"))
+    with Ledger.in_memory() as ledger:
+        program.run(events, ledger)
+        done = program.replay(events)
+        assert done._is_plain.tolist() == [True, is_apart]
+        compare(ledger, done, events)
+
+
 VALUE = """
 schema = 1
 name = "value"
