@@ -16,7 +16,7 @@ from userops.core.expiry import Expiry
 from userops.errors import IncomparableError, InvalidValue
 from userops.points.replaying.events import NEVER
 from userops.program.deciding import most_of_bill
-from userops.program.facts import Facts, Occasions
+from userops.program.occasions import Facts, Occasions
 from userops.program.rules import (
     REDEEMED,
     EarnRule,

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import define, field, frozen
 
 from userops.core.calendar import from_micros
-from userops.program.facts import Coded, Facts, Occasions
+from userops.program.occasions import Coded, Facts, Occasions
 from userops.program.taking import Ints
 from userops.tiers import Ladder
 from userops.tiers.history import History, Person

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from userops.errors import InvalidValue
 from userops.points.replaying.events import NEVER
-from userops.program.binding import Elsewhere, Shared, binds, granted_elsewhere, shared_of
 from userops.program.capping import given_by, given_in_order
 from userops.program.cases import Asked, asked_by, spent_by
 from userops.program.climbing import Climbing, Growth
-from userops.program.facts import Facts
+from userops.program.occasions import Facts
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     CANCELLED,
@@ -31,6 +30,7 @@ from userops.program.rules import (
     fields_read,
     redemption_into,
 )
+from userops.program.shortage import Elsewhere, Shared, binds, granted_elsewhere, shared_of
 from userops.program.taking import History, Ints
 from userops.tiers import Exponential
 

@@ -18,12 +18,12 @@ from userops.points import Balance, Entry, Fund, FundingRow, Ledger, Lot, Replay
 from userops.points.replaying import Kind
 from userops.points.replaying import replay as replay_points
 from userops.program import running
-from userops.program.binding import Elsewhere
 from userops.program.cases import TooLarge
 from userops.program.columnar import Commands, SharedOut, alone, commands_of, why_not
-from userops.program.facts import Facts
+from userops.program.occasions import Facts
 from userops.program.rulebook import Rulebook
 from userops.program.rules import EarnRule
+from userops.program.shortage import Elsewhere
 from userops.program.taking import History, history_of
 
 Members = Mapping[str, Mapping[str, Any]] | None

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from userops.core.commands import Earn
 from userops.program.cases import Asked
 from userops.program.decision import Decision
-from userops.program.facts import Facts, periods_of
+from userops.program.occasions import Facts, periods_of
 from userops.program.sheets import Slot, slot_of
 from userops.program.taking import Ints
 
