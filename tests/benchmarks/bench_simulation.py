@@ -11,6 +11,8 @@ import gc
 import importlib.util
 import itertools
 import math
+import os
+import resource
 import sys
 import time
 import tracemalloc
@@ -207,15 +209,21 @@ def growth(most: int) -> str:
 
 
 def workers(members: int) -> str:
-    """Return how much faster two worker processes are than one; only as true as two cores are free."""
-    plan, seconds = Plan.load(PLAN.format(members=members)), {}
+    """Return how much faster two worker processes are than one (true where two cores are free), and what they cost."""
+    plan, seconds, spent = Plan.load(PLAN.format(members=members)), {}, {}
     for count in (1, 2):
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         with ProcessPoolExecutor(count) as pool:
             plan.simulate(seed=1, replications=2, sample=None, executor=pool)
             start = time.perf_counter()
-            plan.simulate(seed=1, replications=16, sample=None, executor=pool)
+            plan.simulate(seed=1, replications=40, sample=None, executor=pool)
             seconds[count] = time.perf_counter() - start
-    return f"  two workers are {seconds[1] / seconds[2]:.2f} x as fast as one (16 replications of {members:,} members)"
+        now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent[count] = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    return (
+        f"  two workers: {seconds[1] / seconds[2]:.2f} x as fast as one, for {spent[2] / spent[1]:.2f} x its processor "
+        f"time (40 replications of {members:,} members, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})"
+    )
 
 
 def interleaved(contestants: dict, rounds: int) -> dict:

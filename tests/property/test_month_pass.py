@@ -137,7 +137,7 @@ def plans(draw):
             "start": date(2027, draw(st.sampled_from((1, 10))), 1),
             "months": draw(st.sampled_from((14, 1, 2, 5, 9, 16))),
         },
-        "population": {"fan": fan, "owner": {"members": draw(st.integers(0, 20))}},
+        "population": {"fan": fan, "owner": {"members": draw(st.integers(1, 20))}},
         "behaviour": behaviour,
     }
     return plan, program

@@ -235,6 +235,13 @@ class LotState:
             self.expires_at, self.rule, self.origin, self.original, self.place, self.is_issue, left, written,
         )  # fmt: skip
 
+    def with_expiry(self, expires_at: int) -> LotState:
+        """Return the lot with another expiry: an `Extend` moves all the lots of a member."""
+        return LotState(
+            self.id, self.member, self.currency, self.fund, self.unit_cost, self.earned_at, self.available_at,
+            expires_at, self.rule, self.origin, self.original, self.place, self.is_issue, self.left, self.written,
+        )  # fmt: skip
+
     def is_alive(self, at: int) -> bool:
         """Say whether the lot has not expired at an instant."""
         return self.expires_at is None or at < self.expires_at

@@ -15,8 +15,9 @@ from userops.simulation.arrays import Floats, Ints
 from userops.simulation.behaviour import NEVER, Behaviour, rate, share
 from userops.simulation.distributions import Parameter
 
-#: Members are made in chunks of this size, each with streams of its own: results do not depend on blocks.
-CHUNK = 2**16
+#: Members are made in chunks of this size, each with streams of its own: results do not depend on blocks. By days
+#: a chunk with 36 events a member takes some 125 MB, however many members there are.
+CHUNK = 2**14
 #: More members than this, invitees included, are taken for a referral rate above one.
 MOST_ROWS = 2**24 - 1
 FOREVER = np.int16(30_000)
