@@ -165,6 +165,7 @@ class BudgetExceeded(Rejected):
     period: str
     limit: int
     left: int
+    asked: int
 
 
 class InsufficientPoints(Rejected):

@@ -15,6 +15,7 @@ from userops.core.ids import MAX_EVENT_ID_BYTES, identifier
 from userops.errors import InvalidValue
 from userops.simulation.arrays import Ints
 from userops.simulation.distributions import Parameter, number, parameter
+from userops.simulation.returning import Cancelling, read_cancelled
 
 #: The event that a referrer's invitee makes happen by joining, unless the plan names another.
 INVITED = "referral.joined"
@@ -73,6 +74,8 @@ class Behaviour:
     near_expiry: float = 1.0
     sink: str = "redeemed"
     events: Mapping[str, Rate] = field(factory=dict, hash=False)
+    #: Event kind → how such events are cancelled.
+    cancelled: Mapping[str, Cancelling] = field(factory=dict, hash=False)
     #: Invitations per month that lead to a new member.
     referrals: Rate | None = None
     #: The group that invitees join, and the event of the referrer when they do.
@@ -91,6 +94,7 @@ class Behaviour:
             "redeem_share": self.redeem_share,
         }
         found |= {f"events_per_month.{kind}": one.mean for kind, one in self.events.items()}
+        found |= {f"cancelled.{kind}": one.share for kind, one in self.cancelled.items()}
         if self.referrals is not None:
             found["referrals.per_month"] = self.referrals.mean
         return found
@@ -105,6 +109,7 @@ KEYS = (
     "near_expiry",
     "sink",
     "events_per_month",
+    "cancelled",
     "referrals",
     "data",
     "seasonality",
@@ -141,6 +146,7 @@ def read_behaviour(section: Section, base: Behaviour, groups: tuple[str, ...]) -
         "near_expiry": section.value("near_expiry", plain, base.near_expiry),
         "sink": section.name("sink", base.sink),
         "events": {**base.events, **_read_events(section)},
+        "cancelled": {**base.cancelled, **read_cancelled(section)},
         "data": _read_data(section, base.data),
         "season": section.value("seasonality", _season, base.season),
     }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from userops.core.chance import words
 from userops.simulation.arrays import Array, Floats, Ints
 from userops.simulation.asking import Column, Columns
+from userops.simulation.cancelling import Cancellations, bills_of, cancel, joined
 from userops.simulation.facts import columns_of
 from userops.simulation.happenings import Happenings, happen
 from userops.simulation.population import Rows, World, make_rows
@@ -46,6 +47,9 @@ class Block(Crowd):
     #: Of each month and row, the chances that decide on redeeming.
     chances: NDArray[np.uint32]
     wave: NDArray[np.float32]
+    #: What is taken back, and the bills that redemptions pay, by (month, row); None where nothing asks for them.
+    cancelled: Cancellations | None = None
+    bills: Ints | None = None
     #: Columns that the program counts, and that events therefore do not carry.
     counter_names: tuple[str, ...] = ()
 
@@ -69,11 +73,15 @@ def gather(
                 kinds=spec.kinds,
                 words=spec.words,
                 kind=kind,
-                is_full=is_full,
+                is_full=is_full or spec.is_one_by_one,
             )
             for kind in range(len(spec.kinds))
         ]
-        parts.append(Part(rows, local, place, found, columns, *redeem_chances(spec, world, rows, where)))
+        part = Part(rows, local, place, found, columns, *redeem_chances(spec, world, rows, where))
+        if spec.is_one_by_one:
+            part.cancelled = cancel(world, rows, found, clock=spec.clock, kinds=spec.kinds, where=where)
+            part.bills = bills_of(world, rows, where)
+        parts.append(part)
     return _joined(spec, worlds, parts)
 
 
@@ -104,6 +112,8 @@ class Part(Chunk):
     columns: list[dict[str, Column]]
     chances: NDArray[np.uint32]
     wave: NDArray[np.float32]
+    cancelled: Cancellations | None = None
+    bills: Ints | None = None
 
 
 def no_rows() -> Rows:
@@ -150,6 +160,8 @@ def _joined(spec: Spec, worlds: Sequence[World], parts: list[Part]) -> Block:
         columns=columns,
         chances=np.concatenate([part.chances for part in parts], axis=1),
         wave=np.concatenate([part.wave for part in parts]),
+        cancelled=_joined_cancellations(parts),
+        bills=None if parts[0].bills is None else np.concatenate([_bills(part) for part in parts], axis=1),
         counter_names=tuple(counter.name for counter in spec.program.counters),
     )
 
@@ -188,3 +200,20 @@ def crowd_of(spec: Spec, worlds: Sequence[World], parts: Sequence[Chunk]) -> Cro
 def by_part(weights: Floats) -> Floats:
     """Return by (replication, part of the sample) what a row stands for."""
     return np.repeat(weights, PARTS, axis=1)
+
+
+def _bills(part: Part) -> Ints:
+    assert part.bills is not None  # noqa: S101 — all chunks of a plan have them, or none
+    return part.bills
+
+
+def _joined_cancellations(parts: Sequence[Part]) -> Cancellations | None:
+    """Lay the cancellations of chunks end to end."""
+    found: list[Cancellations] = []
+    before = 0
+    for part in parts:
+        if part.cancelled is None:
+            return None
+        found.append(part.cancelled.shifted(before))
+        before += len(part.found.row)
+    return joined(found)

@@ -14,9 +14,10 @@ from userops.core.calendar import micros
 from userops.core.chance import check_seed, stream
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.program.rules import CANCELLED, REDEEMED
 from userops.simulation.arrays import Array, Floats
 from userops.simulation.fitting import Fit, fit, lapse_table, weights
-from userops.simulation.history import MONTH, REDEEMED, History
+from userops.simulation.history import MONTH, History
 from userops.simulation.plan import Plan
 
 
@@ -38,6 +39,14 @@ def calibrate(history: Any, plan: Plan, *, as_of: datetime | None = None) -> Pla
     }
     for kind in read.kinds:
         count = float((read.kind == kind).sum())
+        was = kind.removesuffix(CANCELLED)
+        if was != kind:
+            done = float((read.kind == was).sum())
+            if done:
+                # Of what was done, so much was taken back: when, the plan says, or within a month.
+                kept = max(0.0, done - count)
+                changes[f"behaviour.cancelled.{was}"] = {"beta": [round(count + 1, 1), round(kept + 1, 1)]}
+            continue
         rate = count / total * float(repeats.sum()) / exposure
         error = rate * math.sqrt(max(1.0 / count, found.covariance[0, 0] / len(seen)))
         changes[f"behaviour.events_per_month.{kind}"] = {
@@ -148,7 +157,7 @@ def backtest(
         raise InvalidValue("cut must lie within the history, at least a month before its end")
     seen, repeats, last, observed = past.lives(end)
     found = fit(repeats, last, observed)
-    known = np.isin(read.member, seen) & (read.at >= end) & (read.kind != REDEEMED)
+    known = np.isin(read.member, seen) & (read.at >= end) & read.is_done
     later = ((read.at[known] - end) / MONTH).astype(int)
     covered = int((read.at.max() - end) // MONTH)
     span = covered if months is None else whole(months, "months", at_least=1, at_most=covered)

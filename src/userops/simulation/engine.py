@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from attrs import define
 
-from userops.simulation.arrays import Array, Ints
+from userops.simulation.arrays import Array, Ints, Mask
 from userops.simulation.asking import Column, Columns, PreparedRule
 from userops.simulation.blocks import Block
+from userops.simulation.crediting import CreditColumns
 from userops.simulation.granting import Granting
 from userops.simulation.happenings import rank_within
 from userops.simulation.lots import PLACE_BITS, Grants
@@ -70,6 +71,8 @@ class Granted:
     grants: Grants
     #: The tiers of active members at the end of each month, where they were found with those of events.
     month_tiers: MonthTiers | None = None
+    #: What a referral scheme credited.
+    credits: CreditColumns | None = None
 
 
 @define(eq=False)
@@ -90,6 +93,17 @@ def grant(spec: Spec, block: Block, shared: Shared | None, bound: Bound | None =
     granted = _merged(spec, block, first, _grant(points, known, shared, bound))
     granted.month_tiers = month_tiers
     return granted
+
+
+def leave_out(spec: Spec, block: Block, granted: Granted, rows: Mask, credited: CreditColumns | None) -> None:
+    """Take some rows out of what the rules gave, and put in what a referral scheme credited to the others."""
+    for one in granted.events.values():
+        for points in (*one.given, *one.refused):
+            points[rows[one.row]] = 0
+    if granted.month_tiers is not None:
+        granted.month_tiers = granted.month_tiers.without(rows)
+    granted.credits = credited
+    granted.grants = _collected(spec, block, granted)
 
 
 def value_of(spec: Spec, block: Block, granted: Granted) -> Value:
@@ -296,7 +310,7 @@ def _no_grants() -> Grants:
 
 def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
     """Return all grants of points, in order of (member, time, place among the event's rules)."""
-    found, width = block.found, 1
+    found, width, none = block.found, 1, np.zeros(0, dtype=np.int64)
     parts: list[tuple[int, int, PreparedRule, Ints]] = []
     for kind, one in granted.events.items():
         for place, rule in enumerate(spec.book.rules[kind]):
@@ -304,7 +318,11 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
                 parts.append((kind, place, rule, np.flatnonzero(one.given[place] != 0)))
                 width = max(width, place + 1)
     if not parts:
-        return _no_grants()
+        return (
+            _no_grants()
+            if granted.credits is None
+            else _with_credits(_no_grants(), none, none, granted.credits)
+        )
     # Every grant has a place of its own among (event, rule): scattering them there sorts them.
     bits = (width - 1).bit_length()
     seats = np.zeros(len(found.row) << bits, dtype=np.int16)
@@ -319,7 +337,7 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
     day = found.day[at]
     rules = [rule for _, _, rule, _ in parts]
     delays = np.array([rule.rule.activates_days for rule in rules], dtype=np.int32)
-    return Grants(
+    grants = Grants(
         row=found.row[at],
         day=day,
         tick=((found.rank[at] * len(spec.kinds) + found.kind[at]) << PLACE_BITS) + (taken - (at << bits))
@@ -330,6 +348,31 @@ def _collected(spec: Spec, block: Block, granted: Granted) -> Grants:
         activates=delays[which] if delays.any() else None,
         points=amounts[taken],
     )
+    if granted.credits is None:
+        return grants
+    instant = (found.rank[at].astype(np.int64) * len(spec.kinds) + found.kind[at]) * len(block.rows)
+    return _with_credits(grants, instant + found.row[at], taken - (at << bits), granted.credits)
+
+
+def _with_credits(grants: Grants, instant: Ints, place: Ints, credited: CreditColumns) -> Grants:
+    """Lay credits among grants, in order of (member, time); no two instants of a member are equal."""
+    instant = np.concatenate([instant, credited.tick])
+    place = np.concatenate([place, np.zeros_like(credited.tick)])
+    own = np.zeros(len(grants.row), dtype=np.int32) if grants.activates is None else grants.activates
+    activates = np.concatenate([own, credited.activates])
+    joined = Grants(
+        row=np.concatenate([grants.row, credited.row]),
+        day=np.concatenate([grants.day, credited.day]),
+        tick=(instant << PLACE_BITS) + place,
+        fund=np.concatenate([grants.fund, np.full(len(credited.row), credited.fund, dtype=np.int16)]),
+        expiry=np.concatenate([grants.expiry, credited.expiry]),
+        activates=activates,
+        points=np.concatenate([grants.points, credited.points]),
+    )
+    found = joined.taken(np.lexsort((place, instant, joined.day, joined.row)))
+    if not activates.any():
+        found.tick = found.activates = None
+    return found
 
 
 def _expiries(rules: Sequence[PreparedRule], which: Ints, day: Ints) -> Ints:

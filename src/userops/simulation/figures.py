@@ -14,9 +14,11 @@ from userops.errors import InvalidValue
 from userops.points import Fund
 from userops.simulation.arrays import Array
 
-FLOWS = ("issued", "refused", "redeemed", "expired")
+FLOWS = ("issued", "refused", "redeemed", "expired", "clawed_back")
+#: What cancellations gave back to budgets: it is asked no more.
+RETURNED = "returned"
 #: Series of a forecast: points, and money for the last three.
-SERIES = (*FLOWS, "clawed_back", "asked", "outstanding", "liability", "cost", "cash")
+SERIES = (*FLOWS, "asked", "outstanding", "liability", "cost", "cash")
 MONEY = ("liability", "cost", "cash")
 #: What is told of each rule: points, and money for the last.
 RULE_SERIES = ("issued", "refused", "cost")
@@ -102,6 +104,12 @@ class Setting:
     is_whole: bool = True
     #: Of each fund with a budget, the number of the budget period that each month lies in.
     periods: Mapping[int, tuple[int, ...]] = field(factory=dict, hash=False)
+
+
+def outstanding(flows: Mapping[str, Array]) -> Array:
+    """Return what is left of the points issued: neither redeemed, nor expired, nor taken back."""
+    found: Array = flows["issued"] - flows["redeemed"] - flows["expired"] - flows["clawed_back"]
+    return found
 
 
 def short(value: float) -> str:

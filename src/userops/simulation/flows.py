@@ -8,12 +8,13 @@ from attrs import define, field
 from userops.simulation.arrays import Array, Ints
 from userops.simulation.asking import PreparedRule
 from userops.simulation.blocks import PARTS, Block, Crowd, by_part
+from userops.simulation.crediting import CreditColumns
 from userops.simulation.engine import Granted, value_of
 from userops.simulation.lots import Lots
 from userops.simulation.redeeming import Redeeming
-from userops.simulation.spec import Spec
+from userops.simulation.spec import Spec, rule_names
 from userops.simulation.standings import tier_names
-from userops.simulation.tiering import month_tiers
+from userops.simulation.tiering import MonthTiers, month_tiers
 
 
 @define(eq=False)
@@ -37,6 +38,23 @@ class Flows:
     unserved: Array
     #: Of each redemption (month, rows, points), when it was asked for.
     log: list[tuple[int, Ints, Ints]]
+    #: What cancellations took back, and of that what budgets got back: in the month of the return, or the last of
+    #: a period that is over. In columns nothing is taken back.
+    clawed_back: Array = field(init=False)
+    returned: Array = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Start with nothing taken back."""
+        self.clawed_back, self.returned = np.zeros_like(self.issued), np.zeros_like(self.issued)
+
+    def plus(self, other: Flows) -> Flows:
+        """Add what other members came to."""
+        late = ("clawed_back", "returned")
+        names = [name for name in Flows.__slots__ if name not in ("__weakref__", "log", *late)]
+        found = Flows(**{name: getattr(self, name) + getattr(other, name) for name in names}, log=[])
+        for name in late:
+            setattr(found, name, getattr(self, name) + getattr(other, name))
+        return found
 
 
 def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False) -> Flows:
@@ -55,6 +73,10 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
                 # What is not given adds nothing: no need to leave it out.
                 code = first[one.row] + month_of[one.day]
                 posted.add(rule, np.bincount(code, points, minlength=int(np.prod(shape[:3]))))
+    credited = granted.credits
+    if credited is not None:
+        code = first[credited.row] + month_of[credited.day]
+        given.add(credited, np.bincount(code, credited.points, minlength=int(np.prod(shape[:3]))))
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
     matured = _matured(block, lots, who, shape)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
@@ -72,7 +94,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         given.by_rule,
         refused.by_rule,
         active(spec, block),
-        _by_tier(spec, block, granted),
+        by_tier(spec, block, tiers_of(spec, block, granted)),
         redeeming.unserved,
         redeeming.log,
     )
@@ -94,11 +116,11 @@ class Posted:
     def __attrs_post_init__(self) -> None:
         """Start with nothing."""
         spec, replications = self.spec, self.crowd.replications
-        months, funds, rules = spec.span.months, len(spec.program.funds), len(spec.program.earn)
+        months, funds, rules = spec.span.months, len(spec.program.funds), len(rule_names(spec))
         self.parts = np.zeros((replications, PARTS * len(spec.groups), months, funds))
         self.groups = np.zeros((replications, len(spec.groups), months, rules))
 
-    def add(self, rule: PreparedRule, points: Array) -> None:
+    def add(self, rule: PreparedRule | CreditColumns, points: Array) -> None:
         """Add a rule's points, by (replication, part, month)."""
         found: Array = points.reshape(self.parts.shape[:3])
         self.parts[..., rule.fund] += found
@@ -157,12 +179,18 @@ def active(spec: Spec, block: Crowd) -> Array:
     return real.cumsum(axis=1)[:, :-1]
 
 
-def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
+def tiers_of(spec: Spec, block: Block, granted: Granted) -> MonthTiers | None:
+    """Return the tiers that members hold at the ends of months."""
+    if spec.program.ladder is None or not len(block.rows):
+        return None
+    return granted.month_tiers or month_tiers(spec, block, value_of(spec, block, granted))
+
+
+def by_tier(spec: Spec, block: Block, found: MonthTiers | None) -> Array:
     """Count the active members by month and tier, as the ladder sees them at each month's end."""
     months, names = spec.span.months, tier_names(spec.program)
-    if spec.program.ladder is None or not len(block.rows):
+    if found is None or not len(block.rows):
         return np.zeros((block.replications, months, 0 if spec.program.ladder is None else len(names)))
-    found = granted.month_tiers or month_tiers(spec, block, value_of(spec, block, granted))
     code = (
         (block.replication[found.row].astype(np.int64) * months + found.month) * len(names) + found.tier + 1
     )

@@ -19,6 +19,7 @@ from userops.simulation.arrays import Array
 from userops.simulation.figures import (
     FLOWS,
     MONEY,
+    RETURNED,
     RULE_SERIES,
     SERIES,
     STOCKS,
@@ -26,6 +27,7 @@ from userops.simulation.figures import (
     Setting,
     Tornado,
     level_of,
+    outstanding,
     rank_correlation,
 )
 from userops.simulation.noise import chance_of, settled
@@ -86,12 +88,10 @@ class Forecast:
         chosen = slice(None) if fund is None else slice(self.fund_place(fund), self.fund_place(fund) + 1)
         costs = np.array(self.setting.unit_costs)[chosen]
         data = {key: one[..., chosen] for key, one in self.data.items()}
-        if name == "clawed_back":
-            return np.zeros(data["issued"].shape[:-1])
         if name == "asked":
-            found = data["issued"] + data["refused"]
+            found = data["issued"] + data["refused"] - data[RETURNED]
         elif name in ("outstanding", "liability"):
-            found = np.cumsum(data["issued"] - data["redeemed"] - data["expired"], axis=2)
+            found = np.cumsum(outstanding(data), axis=2)
             if name == "liability":
                 found = found * self.rates_to_come[:, None, :, chosen]
         elif name == "cost":
@@ -113,14 +113,14 @@ class Forecast:
     def rates_to_come(self) -> Array:
         """By (replication, month, fund): the share of the outstanding points that will still be redeemed."""
         to_date = {name: np.cumsum(self.data[name].sum(axis=1), axis=1) for name in FLOWS}
-        issued, redeemed, expired = (to_date[name] for name in ("issued", "redeemed", "expired"))
-        return rates_to_come(issued, redeemed, issued - redeemed - expired, self.redemption_rates)
+        kept = to_date["issued"] - to_date["clawed_back"]
+        return rates_to_come(kept, to_date["redeemed"], outstanding(to_date), self.redemption_rates)
 
     def roll_forward(self) -> RollForward:
         """Return every fund's months in the means, points and liability, as `points.accounting` rolls a ledger."""
         costs = np.array(self.setting.unit_costs)
         mean = {name: self.data[name].sum(axis=1).mean(axis=0) for name in FLOWS}
-        left = np.cumsum(mean["issued"] - mean["redeemed"] - mean["expired"], axis=0) * costs
+        left = np.cumsum(outstanding(mean), axis=0) * costs
         owed = np.stack([self.mean("liability", fund) for fund in self.setting.funds], axis=1)
         rates = np.clip(np.divide(owed, left, out=np.ones_like(owed), where=left > 0), 0.0, 1.0)
         setting = self.setting
@@ -134,7 +134,8 @@ class Forecast:
         paid = np.cumsum((data["redeemed"] * costs).sum(axis=-1), axis=2)
         cash = self.setting.cash
         if cash is None:
-            found: Array = np.cumsum((data["issued"] * costs).sum(axis=-1), axis=2) - paid
+            kept = data["issued"] - data["clawed_back"]
+            found: Array = np.cumsum((kept * costs).sum(axis=-1), axis=2) - paid
             return found
         income = cash[0] + cash[1] * np.arange(1, self.months + 1)
         left: Array = income / paid.shape[1] - paid

@@ -13,11 +13,11 @@ from userops.core.calendar import micros
 from userops.core.events import Event
 from userops.errors import InvalidValue
 from userops.points import Ledger
+from userops.program.rules import CANCELLED, REDEEMED
 from userops.simulation.arrays import Array, Floats, Ints
 
 #: A month of a history: a twelfth of a Gregorian year, in microseconds.
 MONTH = 365.2425 / 12 * 86_400_000_000
-REDEEMED = "points.redeemed"
 
 
 @define(eq=False)
@@ -63,12 +63,18 @@ class History:
         """The kinds of events, redemptions aside."""
         return sorted({kind for kind in self.kind.tolist() if kind != REDEEMED})
 
+    @property
+    def is_done(self) -> Array:
+        """Say of each event whether the member did something; redeeming and taking back are told apart."""
+        late = [kind == REDEEMED or kind.endswith(CANCELLED) for kind in self.kind.tolist()]
+        return ~np.array(late, dtype=bool)
+
     def lives(self, end: float) -> tuple[Ints, Array, Array, Array]:
         """Return of each member seen: its number, events after the first, months to the last, months observed.
 
         Months count from the member's first event.
         """
-        done = self.kind != REDEEMED
+        done = self.is_done
         member, at = self.member[done], self.at[done]
         seen, start, place = np.unique(member, return_index=True, return_inverse=True)
         first = at[start]

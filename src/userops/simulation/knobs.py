@@ -9,6 +9,7 @@ from typing import Any
 
 from userops.core.files import did_you_mean
 from userops.errors import InvalidValue
+from userops.simulation.behaviour import INVITED
 
 Tables = tuple[dict[str, Any], dict[str, Any]]
 _PLAN_ROOMS = ("behaviour", "population", "horizon", "cash", "stock", "accounting")
@@ -35,13 +36,25 @@ def turned(
     """Return copies of a plan's tables with values set at paths; an unknown path says what was meant."""
     plan_copy, program_copy = _copied(table), _copied(program)
     for path, value in changes.items():
-        if is_new and path.startswith("behaviour.events_per_month."):
-            kind = path.removeprefix("behaviour.events_per_month.")
-            rates = plan_copy.setdefault("behaviour", {}).setdefault("events_per_month", {})
-            rates[kind] = _as_toml(value)
+        if is_new and _set_new(plan_copy, str(path), _as_toml(value)):
             continue
         _turn(plan_copy, program_copy, str(path), _as_toml(value))
     return plan_copy, program_copy
+
+
+def _set_new(table: dict[str, Any], path: str, value: Any) -> bool:
+    """Set what a plan says of a kind of events, also of one that it did not name yet; say whether the path is such."""
+    for key in ("events_per_month", "cancelled"):
+        if path.startswith(f"behaviour.{key}."):
+            kind = path.removeprefix(f"behaviour.{key}.")
+            kinds = table.setdefault("behaviour", {}).setdefault(key, {})
+            known = kinds.get(kind)
+            if key == "cancelled" and isinstance(known, dict) and "share" in known:
+                known["share"] = value
+            else:
+                kinds[kind] = value
+            return True
+    return False
 
 
 def known_paths(table: Mapping[str, Any], program: Mapping[str, Any]) -> list[str]:
@@ -133,8 +146,19 @@ def without_events(table: Mapping[str, Any], kept: Collection[str]) -> dict[str,
     copied = _copied(table)
     behaviour = copied.get("behaviour", {})
     groups = [name for name, one in copied.get("population", {}).items() if isinstance(one, dict)]
-    for part in (behaviour, *(behaviour[name] for name in groups if name in behaviour)):
+    parts = [behaviour, *(behaviour[name] for name in groups if name in behaviour)]
+    gone = {kind for part in parts for kind in part.get("events_per_month", ()) if kind not in kept}
+    # What comes of changing group or of inviting happens all the same.
+    gone -= {
+        one.get("becomes", {}).get("event")
+        for one in copied.get("population", {}).values()
+        if isinstance(one, dict)
+    }
+    gone -= {part["referrals"].get("event", INVITED) for part in parts if "referrals" in part}
+    for part in parts:
         events = part.get("events_per_month")
         if events is not None:
             part["events_per_month"] = {kind: one for kind, one in events.items() if kind in kept}
+        if "cancelled" in part:
+            part["cancelled"] = {kind: one for kind, one in part["cancelled"].items() if kind not in gone}
     return copied

@@ -11,7 +11,7 @@ import numpy as np
 from userops.core.files import Section, load
 from userops.program import Program
 from userops.simulation.executing import run_tasks
-from userops.simulation.figures import FLOWS, Setting
+from userops.simulation.figures import FLOWS, RETURNED, Setting
 from userops.simulation.forecast import Forecast
 from userops.simulation.running import merged, tasks_of
 from userops.simulation.spec import (
@@ -20,6 +20,7 @@ from userops.simulation.spec import (
     group_names,
     heard_kinds,
     read_spec,
+    rule_names,
     unit_costs,
     value_only_funds,
 )
@@ -70,7 +71,7 @@ def make_forecast(
     kept = [list(spec.program.funds).index(name) for name in setting.funds]
     return Forecast(
         setting=setting,
-        data={name: merged(results, name)[..., kept] for name in FLOWS},
+        data={name: merged(results, name)[..., kept] for name in (*FLOWS, RETURNED)},
         matured=merged(results, "matured")[..., kept],
         weights=merged(results, "weights"),
         rule_issued=merged(results, "rule_issued"),
@@ -101,9 +102,10 @@ def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, 
         timezone=spec.span.timezone,
         months=spec.span.months,
         funds=tuple(funds),
-        rules=tuple(rule.name for rule in spec.program.earn),
+        rules=rule_names(spec),
         rule_funds=tuple(
-            list(funds).index(rule.fund) if rule.currency == "points" else -1 for rule in spec.program.earn
+            list(funds).index(one.fund) if one.currency == "points" else -1
+            for one in (*spec.program.earn, *(() if spec.program.scheme is None else (spec.program.scheme,)))
         ),
         groups=group_names(spec),
         tiers=tier_names(spec.program) if spec.program.ladder is not None else (),

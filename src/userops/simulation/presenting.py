@@ -71,6 +71,9 @@ def notes(forecast: Forecast) -> Any:
         notes.append(
             f"In {int(forecast.bound.sum()):,} replications a limit shared by all members bound in the sample."
         )
+    if forecast.data["clawed_back"].any():
+        taken = short(float(forecast.total("clawed_back").mean()))
+        notes.append(f"Cancellations took {taken} points back, in the mean over the horizon.")
     notes += [*plan_notes(forecast), *noise_notes(forecast)]
     notes.append(
         f"Liability: what the outstanding points will cost{money}: at their funds' unit cost, as far as they "

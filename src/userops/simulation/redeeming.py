@@ -10,7 +10,7 @@ from attrs import define, field
 from userops.simulation.arrays import Floats, Ints
 from userops.simulation.blocks import by_part
 from userops.simulation.happenings import group_at
-from userops.simulation.lots import Lots, Queue
+from userops.simulation.lots import Queue
 from userops.simulation.spec import Spec, unit_costs
 from userops.simulation.wanting import AHEAD, Wanting
 
@@ -21,12 +21,15 @@ class Redeeming:
 
     spec: Spec
     block: Any
-    lots: Lots
+    #: Lots in columns, or what reads them off a ledger.
+    lots: Any
     who: Ints
     parts: int
     redeemed: Floats = field(init=False)
     unserved: Floats = field(init=False)
     cash: Floats = field(init=False)
+    #: Points that rules handed out in the month before members redeem: they count against the stock.
+    handed_out: Floats = field(init=False)
     wanting: Wanting = field(init=False)
     #: Of each redemption: month, row, points; kept when asked for.
     log: list[tuple[int, Ints, Ints]] = field(factory=list)
@@ -41,6 +44,7 @@ class Redeeming:
         self.unserved = np.zeros((self.block.replications, months))
         opening = 0.0 if self.spec.cash is None else self.spec.cash.opening
         self.cash = np.full(self.block.replications, opening)
+        self.handed_out = np.zeros(self.block.replications)
         self.wanting = Wanting(self.spec, *self.block.redeem_parameters)
 
     def redeem(self, month: int) -> None:
@@ -106,11 +110,27 @@ class Redeeming:
             expiring=lots.expiring(month, AHEAD)[row] if wanting.near.any() else None,
             runs=None if runs is None else runs[row],
         )
+        if self.block.bills is not None:
+            points = np.minimum(points, self._payable(month, row))
+            asks &= points > 0
         return row[asks], points[asks]
+
+    def _payable(self, month: int, row: Ints) -> Ints:
+        """Return the most points that the members' sinks take for the bills of a month."""
+        sinks = self.spec.program.sinks
+        chosen = [sinks.get(self.spec.behaviours[one.name].sink) for one in self.spec.groups]
+        shares = [None if sink is None else sink.share_at_most for sink in chosen]
+        bills, group = self.block.bills[month, row].tolist(), group_at(self.block.rows, row, month)
+        most = [
+            2**62 if share is None else (bill * share).__floor__()
+            for bill, share in zip(bills, (shares[k] for k in group.tolist()), strict=True)
+        ]
+        return np.array(most, dtype=np.int64)
 
     def _serve(self, month: int, row: Ints, points: Ints) -> None:
         """Serve redemptions in order of members while stock and cash last; each whole or not at all."""
         stock = np.full(self.block.replications, np.inf if self.spec.stock is None else self.spec.stock)
+        stock -= self.handed_out
         cost = float(unit_costs(self.spec).max(initial=0.0))
         cash = self.spec.cash
         floor = -np.inf if cash is None or cash.floor is None else cash.floor

@@ -10,13 +10,12 @@ from attrs import define, frozen
 
 from userops.simulation.arrays import Array, keep_memory
 from userops.simulation.blocks import Block, gather
-from userops.simulation.engine import Bound, Granted, grant
-from userops.simulation.flows import Flows, flows
-from userops.simulation.month_pass import month_pass
+from userops.simulation.engine import Bound
+from userops.simulation.flows import Flows
+from userops.simulation.passing import passed, passed_by_the_clock
 from userops.simulation.population import World, chunk_sizes, sampled
-from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
-from userops.simulation.usage import Usage, period_codes, used_by
+from userops.simulation.usage import Usage, period_codes
 
 #: Members that go through the days together: their state stays in the processor's cache, and no column of
 #: theirs is so large that the system takes its memory back in between. By months there is less of each.
@@ -32,6 +31,8 @@ class Result:
     refused: Array
     redeemed: Array
     expired: Array
+    clawed_back: Array
+    returned: Array
     matured: Array
     rule_issued: Array
     rule_refused: Array
@@ -78,23 +79,25 @@ def run_replications(
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
     sizes = [rows for world in worlds for _, _, rows in chunk_sizes(world)]
-    blocks, total = _in_blocks(chunks, sizes, block_of(spec)), None
+    blocks = _in_blocks(chunks, sizes, block_of(spec))
     usage: Usage | None = None
-    block: Block | None = None
+    net: Usage | None = None
+    total: Flows | None = None
     for part in blocks:
-        found, used, block = (day_pass if spec.why_by_days else month_pass)(spec, worlds, part)
-        usage = used if usage is None else usage.plus(used)
-        total = found if total is None else _plus(total, found)
-    assert total is not None and usage is not None  # noqa: S101, PT018 — there is always a block
-    results = _results(spec, worlds, replications, total, usage, is_bound=False)
+        found = passed(spec, worlds, part)
+        usage = found.usage if usage is None else usage.plus(found.usage)
+        net = found.net if net is None else net.plus(found.net)
+        total = found.flows if total is None else total.plus(found.flows)
+    assert total is not None and usage is not None and net is not None  # noqa: S101, PT018 — there is always a block
+    results = _results(spec, worlds, replications, total, net, is_bound=False)
     bound = usage.bound(spec)
-    if _limits_redemption(spec) and len(blocks) > 1:
+    if _needs_all(spec) and len(blocks) > 1:
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
     limits = usage.limits(spec)
-    if again and block is not None and len(worlds) == len(blocks) == 1:
+    if again and found.block is not None and len(worlds) == len(blocks) == 1:
         # The one block holds the whole replication: no need to draw it again.
-        return _bound_results(spec, worlds, replications, block, limits)
+        return _bound_results(spec, worlds, replications, found.block, limits)
     for k, result in zip(again, _by_the_clock(spec, worlds, replications, again, limits), strict=True):
         results[k] = result
     return results
@@ -105,17 +108,12 @@ def block_of(spec: Spec) -> int:
     return BLOCK if spec.why_by_days else MONTH_BLOCK
 
 
-def day_pass(
-    spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]]
-) -> tuple[Flows, Usage, Block]:
-    """Run some chunks (which world, group, number) of replications through the days, as if no shared limit bound."""
-    block = gather(spec, worlds, chunks)
-    granted = grant(spec, block, None)
-    return flows(spec, block, granted), used_by(spec, block, granted), block
-
-
-def _limits_redemption(spec: Spec) -> bool:
-    return spec.stock is not None or (spec.cash is not None and spec.cash.floor is not None)
+def _needs_all(spec: Spec) -> bool:
+    """Say whether what a member does asks for all others: stock, the cash floor, caps of a whole scheme."""
+    scheme = spec.program.scheme
+    return spec.limits_redemption or (
+        scheme is not None and any(cap.scope == "program" for cap in scheme.caps)
+    )
 
 
 def _in_blocks(
@@ -155,42 +153,8 @@ def _bound_results(
     spec: Spec, worlds: Sequence[World], replications: Sequence[int], block: Block, bound: Bound
 ) -> list[Result]:
     """Run whole replications in order of time."""
-    granted = grant_by_the_clock(spec, block, bound)
-    found = flows(spec, block, granted)
-    usage = used_by(spec, block, granted)
-    return _results(spec, worlds, replications, found, usage, is_bound=True)
-
-
-def shared_of(spec: Spec, block: Block, bound: Bound) -> Shared:
-    """Return the limits that a block's replications share, unused; budgets that do not bind are left out."""
-    funds = list(spec.program.funds.values())
-    budgets = np.array([np.inf if fund.budget is None else float(fund.budget.points) for fund in funds])
-    return Shared(
-        budgets=np.repeat(budgets[:, None], block.replications, axis=1),
-        fund_periods=[
-            None if fund.budget is None or k not in bound.funds else spec.clock.periods[fund.budget.per]
-            for k, fund in enumerate(funds)
-        ],
-        weight=block.weight,
-        replication=block.replication,
-        caps=len(spec.book.shared),
-        replications=block.replications,
-    )
-
-
-def grant_by_the_clock(spec: Spec, block: Block, bound: Bound) -> Granted:
-    """Run the rules with the limits that bind watched; a limit that comes to bind by that is watched too."""
-    while True:
-        granted = grant(spec, block, shared_of(spec, block, bound), bound)
-        more = used_by(spec, block, granted).limits(spec)
-        if more.funds <= bound.funds and more.caps <= bound.caps:
-            return granted
-        bound = Bound(bound.funds | more.funds, bound.caps | more.caps)
-
-
-def _plus(one: Flows, other: Flows) -> Flows:
-    names = [name for name in Flows.__slots__ if name not in ("__weakref__", "log")]
-    return Flows(**{name: getattr(one, name) + getattr(other, name) for name in names}, log=[])
+    found = passed_by_the_clock(spec, block, bound)
+    return _results(spec, worlds, replications, found.flows, found.net, is_bound=True)
 
 
 def _results(
@@ -218,6 +182,8 @@ def _results(
             refused=found.refused[k],
             redeemed=found.redeemed[k],
             expired=found.expired[k],
+            clawed_back=found.clawed_back[k],
+            returned=found.returned[k],
             matured=found.matured[k],
             rule_issued=found.rule_issued[k],
             rule_refused=found.rule_refused[k],

@@ -14,6 +14,7 @@ from userops.core.chance import stream
 from userops.core.files import Section
 from userops.errors import InvalidValue
 from userops.program import Program
+from userops.program.rules import CANCELLED, REDEEMED
 from userops.simulation.asking import Rulebook
 from userops.simulation.behaviour import Behaviour, read_behaviours
 from userops.simulation.clock import Clock, Span, clock_of
@@ -22,6 +23,7 @@ from userops.simulation.facts import vocabulary
 from userops.simulation.happenings import MOST_KINDS
 from userops.simulation.monthly import why_by_days
 from userops.simulation.population import Group, World, read_population
+from userops.simulation.routing import check_kinds, is_one_by_one, lonely_kinds, place
 
 MOST_MONTHS = 240
 
@@ -74,6 +76,21 @@ class Spec:
         return tuple(sorted(found))
 
     @cached_property
+    def is_one_by_one(self) -> bool:
+        """Whether events go through a ledger one by one; see `routing`."""
+        return is_one_by_one(self.program, self.behaviours, self.kinds)
+
+    @cached_property
+    def lonely_kinds(self) -> frozenset[str]:
+        """The kinds of events that columns do not run."""
+        return lonely_kinds(self.program, self.kinds)
+
+    @property
+    def limits_redemption(self) -> bool:
+        """Whether redemptions may be refused, for want of stock or cash."""
+        return self.stock is not None or (self.cash is not None and self.cash.floor is not None)
+
+    @cached_property
     def book(self) -> Rulebook:
         """The program's rules, prepared."""
         return Rulebook.of(self.program, self.clock, self.kinds)
@@ -104,8 +121,10 @@ class Spec:
     @cached_property
     def why_by_days(self) -> str:
         """What needs days; "" where the month pass gives the same figures."""
-        if self.stock is not None or (self.cash is not None and self.cash.floor is not None):
+        if self.limits_redemption:
             return "redemptions may be refused"
+        if self.is_one_by_one:
+            return "members live event by event"
         return why_by_days(self.program, self.book, self.behaviours)
 
     @cached_property
@@ -184,8 +203,8 @@ def read_spec(root: Section, program: Program) -> Spec | None:
     rates = _read_rates(root, tuple(program.funds))
     if start is None or months is None or not groups:
         return None
-    _check(root, program, behaviours)
-    return Spec(
+    _check(root, behaviours)
+    found = Spec(
         program=program,
         span=Span(start.replace(day=1), months, program.timezone),
         groups=groups,
@@ -194,6 +213,8 @@ def read_spec(root: Section, program: Program) -> Spec | None:
         stock=most,
         redemption_rates=rates,
     )
+    check_kinds(root, program, behaviours, found.kinds)
+    return found
 
 
 def _read_cash(root: Section) -> Cash | None:
@@ -233,50 +254,23 @@ def _share(value: Any) -> float:
     return found
 
 
-def _check(root: Section, program: Program, behaviours: Mapping[str, Behaviour]) -> None:
+def _check(root: Section, behaviours: Mapping[str, Behaviour]) -> None:
     """Refuse what could not be simulated as the ledger would do it."""
-    if program.scheme is not None or program.binding is not None:
-        root.fault(
-            "program",
-            "what [referral] credits is not simulated; take it out of the program, let members "
-            "invite by [behaviour.referrals], and pay by [[earn]] rules: for the referrer on = "
-            "'referral.joined', for who was invited when = { invited = true }",
-        )
     kinds: set[str] = set()
     for name, behaviour in behaviours.items():
         for kind in behaviour.events:
             kinds.add(kind)
-            why = _why_not_simulated(program, kind)
+            why = _why_not_simulated(kind)
             if why:
-                _place(root, name, "events_per_month").fault(kind, why)
+                place(root, name, "events_per_month").fault(kind, why)
         for kind, fields in behaviour.data.items():
             for field_name in ("kind", "amount"):
                 draw = fields.get(field_name)
                 if draw is not None and (field_name == "kind" or draw.amount is None):
-                    _place(root, name, "data").fault(kind, f"{field_name} {_WHY_FIELD[field_name]}")
-    for rule in program.earn:
-        if rule.on in kinds and rule.expires is not None and rule.expires.inactive_months:
-            root.fault(
-                "program", f"rule {rule.name!r} expires by inactive_months, which is not simulated yet"
-            )
-    if any(
-        counter.on == "points.redeemed" or counter.on.endswith(".cancelled") for counter in program.counters
-    ):
-        root.fault("program", "a counter of redemptions or cancellations is not simulated yet")
+                    place(root, name, "data").fault(kind, f"{field_name} {_WHY_FIELD[field_name]}")
     if len(kinds) > MOST_KINDS:
-        _place(root, "", "events_per_month").fault(
-            None, f"at most {MOST_KINDS} kinds of events are simulated"
-        )
+        place(root, "", "events_per_month").fault(None, f"at most {MOST_KINDS} kinds of events are simulated")
     _check_words(root, behaviours)
-
-
-def _place(root: Section, group: str, key: str) -> Section:
-    """Return the section that states a group's behaviour, as far as the file has one."""
-    section = root.section("behaviour") or root
-    own = section.section(group) if group and group in section else None
-    if own is not None and key in own:
-        section = own
-    return section.section(key) or section
 
 
 _WHY_FIELD = {
@@ -296,13 +290,12 @@ def _check_words(root: Section, behaviours: Mapping[str, Behaviour]) -> None:
                     )
 
 
-def _why_not_simulated(program: Program, kind: str) -> str:
-    if kind == "points.redeemed":
+def _why_not_simulated(kind: str) -> str:
+    if kind == REDEEMED:
         return "follows from redeem_per_month and redeem_share; give those instead"
-    if kind.endswith(".cancelled"):
-        return "is a cancellation, which is not simulated"
-    if any(rule.on == kind for rule in program.redeem):
-        return "spends points by a [[redeem]] rule; give redeem_per_month instead"
+    if kind.endswith(CANCELLED):
+        was = kind.removesuffix(CANCELLED)
+        return f'follows what it cancels: give [behaviour.cancelled] "{was}" = the share that is cancelled'
     return ""
 
 
@@ -311,19 +304,28 @@ def group_names(spec: Spec) -> tuple[str, ...]:
     return tuple(group.name or "members" for group in spec.groups)
 
 
+def rule_names(spec: Spec) -> tuple[str, ...]:
+    """Return the names of the earn rules, and last that of the referral scheme, which pays too."""
+    scheme = spec.program.scheme
+    return (*(rule.name for rule in spec.program.earn), *(() if scheme is None else (scheme.name,)))
+
+
 def heard_kinds(spec: Spec) -> set[str]:
     """Return the kinds of events that a rule or a counter of the program listens to."""
     program = spec.program
     found = {rule.on for rule in program.earn} | {rule.on for rule in program.redeem}
+    found |= set() if program.scheme is None else {*program.scheme.milestones}
     return found | {counter.on for counter in program.counters}
 
 
 def value_only_funds(spec: Spec) -> set[str]:
     """Return the funds of a currency that is not spent, such as growth value."""
     rules = spec.program.earn
-    return {r.fund for r in rules if r.currency != "points"} - {
-        r.fund for r in rules if r.currency == "points"
-    }
+    paying = {r.fund for r in rules if r.currency == "points"}
+    scheme = spec.program.scheme
+    if scheme is not None and scheme.currency == "points":
+        paying.add(scheme.fund)
+    return {r.fund for r in rules if r.currency != "points"} - paying
 
 
 def unit_costs(spec: Spec) -> np.ndarray[Any, np.dtype[np.float64]]:

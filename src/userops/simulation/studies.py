@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
+from userops.core.commands import Clawback
 from userops.core.files import did_you_mean
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.program.rules import CANCELLED, REDEEMED
 from userops.simulation.arrays import Array
 from userops.simulation.asking import needs_tier
 from userops.simulation.figures import STOCKS, short
@@ -214,11 +216,17 @@ def only_fund(plan: Any, fund: str) -> Any:
         raise InvalidValue(f"no fund {str(fund)[:60]!r}{did_you_mean(str(fund), spec.program.funds)}")
     if spec.program.funds[fund].budget is None:
         raise InvalidValue(f"fund {fund!r} has no budget to keep")
-    if not any(rule.fund == fund for rule in spec.program.earn):
+    scheme = spec.program.scheme
+    paying = {*(scheme.milestones if scheme is not None and scheme.fund == fund else ())}
+    if not paying and not any(rule.fund == fund for rule in spec.program.earn):
         raise InvalidValue(f"no rule uses fund {fund!r}")
-    kinds = {rule.on for rule in spec.program.earn if rule.fund == fund}
+    if _hangs_on_balances(plan, fund):
+        return plan
+    kinds = {rule.on for rule in spec.program.earn if rule.fund == fund} | paying
     names = {limit.name for rule in spec.program.earn if rule.on in kinds for limit in rule.limits}
     value = {r.on for r in spec.program.earn if r.currency == spec.program.value_currency}
+    if scheme is not None and scheme.currency == spec.program.value_currency:
+        value |= {*scheme.milestones}
     while True:
         more = {r.on for r in spec.program.earn if {x.name for x in r.limits} & names or r.on in kinds}
         if any(needs_tier(r) for r in spec.program.earn if r.on in more):
@@ -229,5 +237,19 @@ def only_fund(plan: Any, fund: str) -> Any:
         kinds |= more
         names |= more_names
     fields = {f for r in spec.program.earn if r.on in kinds for f in r.when.fields()}
-    kinds |= {counter.on for counter in spec.program.counters if counter.name in fields}
+    kinds |= {
+        counter.on.removesuffix(CANCELLED) for counter in spec.program.counters if counter.name in fields
+    }
     return plan.without_events(kinds)
+
+
+def _hangs_on_balances(plan: Any, fund: str) -> bool:
+    """Say whether what a fund is asked for depends on what members redeem, and so on all they earn.
+
+    A cancellation that books no debt gives back to the budget what it finds unspent.
+    """
+    program, behaviours = plan.spec.program, plan.spec.behaviours.values()
+    policies = [rule.clawback for rule in program.earn if rule.fund == fund]
+    policies += [program.scheme.clawback] if program.scheme is not None else []
+    is_taken = any(one.cancelled for one in behaviours) and any(one is not Clawback.DEBT for one in policies)
+    return is_taken or any(counter.on == REDEEMED for counter in program.counters)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
-from userops.simulation.arrays import Array, Ints
+from userops.simulation.arrays import Array, Ints, Mask
 from userops.simulation.asking import Column, Columns, mask_of
 from userops.simulation.blocks import Block
 from userops.simulation.happenings import group_at
@@ -52,6 +52,16 @@ class MonthTiers:
     row: Ints
     month: Ints
     tier: Ints
+
+    def without(self, rows: Mask) -> MonthTiers:
+        """Return those of the other rows."""
+        kept = np.flatnonzero(~rows[self.row])
+        return MonthTiers(self.row[kept], self.month[kept], self.tier[kept])
+
+    def plus(self, other: MonthTiers) -> MonthTiers:
+        """Return those of both."""
+        both = [np.concatenate([getattr(self, k), getattr(other, k)]) for k in ("row", "month", "tier")]
+        return MonthTiers(*both)
 
 
 def _instants(spec: Spec, block: Block, places: Ints) -> Ints:

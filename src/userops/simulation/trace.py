@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from attrs import evolve, field, frozen
 
+from userops.core.commands import Command, Expire
 from userops.core.events import Event
 from userops.core.tables import Table
+from userops.errors import Rejected
+from userops.points import Ledger
+from userops.program import Decision, Program
+from userops.referrals import Invitation, ReferralGraph
 from userops.simulation.arrays import Array
-from userops.simulation.asking import MISSING
 from userops.simulation.blocks import Block, gather
-from userops.simulation.engine import grant
-from userops.simulation.flows import Flows, flows
+from userops.simulation.figures import FLOWS, outstanding
+from userops.simulation.flows import Flows
+from userops.simulation.passing import Passed, passed_by_the_clock, passed_freely
 from userops.simulation.population import chunk_sizes
-from userops.simulation.running import grant_by_the_clock
 from userops.simulation.spec import Spec, value_only_funds
-from userops.simulation.usage import used_by
-
-#: Redemptions come so long after noon: later than every earn of the day.
-_EVENING = 11 * 3_600 * 1_000_000
+from userops.simulation.telling import graph_of, happened, invitations_of, members_of, redemption
 
 
 @frozen(eq=False)
 class Trace:
     """The events of a simulated population, in order of time, and their figures by month and fund.
 
-    Running `.events` through the program into a ledger gives the same figures.
+    Running `.events` through the program into a ledger gives the same figures. Where the program has a
+    `[referral]` table each of the `.credits` is posted right after the event of its instant, as `post` does it.
     """
 
     events: tuple[Event, ...] = field(repr=False)
@@ -40,10 +43,31 @@ class Trace:
     is_bound: bool
     #: The first instant after the last month.
     ends_at: datetime
+    #: Who was invited by whom, and the graph that the program's binding makes of it.
+    invitations: tuple[Invitation, ...] = field(repr=False)
+    graph: ReferralGraph = field(repr=False)
+    #: What the program's referral scheme credits, in order of time: each is posted after the event of its instant.
+    credits: tuple[Command, ...] = field(repr=False)
 
     def to_columns(self) -> dict[str, Array]:
         """Return month (from 1), fund, issued, redeemed, expired, clawed_back, outstanding, refused."""
         return dict(self.columns)
+
+    def post(self, program: Program, ledger: Ledger) -> list[Decision]:
+        """Run the events through a program into a ledger, the referral credits right after what earned them.
+
+        The expiries are written as the last month ends. A credit that a budget does not bear is left out.
+        """
+        program.register(ledger)
+        decisions, place = [], 0
+        for event in self.events:
+            decisions.append(program.handle(event, ledger, self.members))
+            while place < len(self.credits) and self.credits[place].at <= event.at:
+                with suppress(Rejected):
+                    ledger.post(self.credits[place])
+                place += 1
+        ledger.post(Expire(at=self.ends_at))
+        return decisions
 
     def table(self) -> Table:
         """Return the figures as a table."""
@@ -59,15 +83,23 @@ def trace_of(spec: Spec, *, members: int, seed: int) -> Trace:
     world = small.world(seed, 0, None)
     chunks = [(0, place, chunk) for place, chunk, _ in chunk_sizes(world)]
     block = gather(small, [world], chunks, is_full=True)
-    granted = grant(small, block, None)
-    bound = used_by(small, block, granted).limits(small)
+    found = passed_freely(small, block, is_logged=True)
+    bound = found.usage.limits(small)
     is_bound = bool(bound.funds or bound.caps)
     if is_bound:
-        granted = grant_by_the_clock(small, block, bound)
-    found = flows(small, block, granted, is_logged=True)
+        found = passed_by_the_clock(small, block, bound, is_logged=True)
     events = _events(small, block, found)
+    graph, program = graph_of(small, block), small.program
+    paid = () if program.scheme is None else program.referral_credits(graph, events).commands()
     return Trace(
-        events, _members(small, block), _columns(small, found), is_bound, small.clock.month_bounds()[-1]
+        events=events,
+        members=members_of(small, block),
+        columns=_columns(small, found.flows),
+        is_bound=is_bound,
+        ends_at=small.clock.month_bounds()[-1],
+        invitations=invitations_of(small, block),
+        graph=graph,
+        credits=paid,
     )
 
 
@@ -94,57 +126,15 @@ def _scaled(spec: Spec, members: int) -> Spec:
     return Spec(spec.program, spec.span, groups, spec.behaviours, spec.cash, spec.stock, spec.run)
 
 
-def _name(row: int) -> str:
-    return f"m{row + 1:06d}"
-
-
-def _members(spec: Spec, block: Block) -> dict[str, dict[str, Any]]:
-    bounds = spec.clock.month_bounds()
-    return {_name(k): {"joined_at": bounds[int(block.rows.arrival[k])]} for k in range(len(block.rows))}
-
-
-def _events(spec: Spec, block: Block, found: Flows) -> tuple[Event, ...]:
+def _events(spec: Spec, block: Block, found: Passed) -> tuple[Event, ...]:
     """Return the events that members did, and their redemptions, in order of time."""
-    rows, kinds = len(block.rows), spec.kinds
-    happened, places = block.found, [0] * len(kinds)
-    listed: list[Event] = []
-    bounds = spec.clock.month_bounds()
-    for k in range(len(happened.row)):
-        kind, row, day = int(happened.kind[k]), int(happened.row[k]), int(happened.day[k])
-        joined = bounds[int(block.rows.arrival[row])] if spec.program.ladder is not None else None
-        data, amount = _data(block, kind, places[kind], joined)
-        places[kind] += 1
-        tick = (int(happened.rank[k]) * len(kinds) + kind) * rows + row
-        at = spec.clock.instant(day, tick)
-        listed.append(Event(f"e{k + 1}", kinds[kind], _name(row), at, amount=amount, data=data))
-    number = len(listed)
-    names = tuple(group.name for group in spec.groups)
+    lived = np.zeros(len(block.rows), dtype=bool) if found.lived is None else found.lived
+    places = np.flatnonzero(~lived[block.found.row])
+    listed = [*found.events, *(event for _, event in happened(spec, block, places))]
     for month, who, points in found.log:
-        day = int(spec.clock.first_days[month + 1]) - 1
         for row, amount in zip(who.tolist(), points.tolist(), strict=True):
-            number += 1
-            rows_of = block.rows
-            changed = int(rows_of.becomes[row]) <= month
-            group = names[int(rows_of.target[row] if changed else rows_of.group[row])]
-            data = {"sink": spec.behaviours[group].sink, **({"kind": group} if group else {})}
-            at = spec.clock.instant(day, _EVENING + row)
-            listed.append(Event(f"e{number}", "points.redeemed", _name(row), at, amount=amount, data=data))
+            listed.append(redemption(spec, block, month, row, amount))
     return tuple(sorted(listed, key=lambda event: event.at))
-
-
-def _data(block: Block, kind: int, place: int, joined: Any) -> tuple[dict[str, Any], int | None]:
-    data: dict[str, Any] = {} if joined is None else {"joined_at": joined}
-    for name, column in block.columns[kind].items():
-        value = int(column.values[place])
-        if column.words is not None:
-            if value >= 0:
-                data[name] = column.words[value]
-        elif value != MISSING:
-            data[name] = value
-    for name in block.counter_names:
-        data.pop(name, None)
-    amount = data.pop("amount", None)
-    return data, amount
 
 
 def _columns(spec: Spec, found: Flows) -> dict[str, Array]:
@@ -158,12 +148,9 @@ def _columns(spec: Spec, found: Flows) -> dict[str, Array]:
         "fund": np.tile(names, months),
     }
     sums = {
-        name: np.rint(getattr(found, name).sum(axis=(0, 1))[:, chosen]).astype(np.int64)
-        for name in ("issued", "redeemed", "expired", "refused")
+        name: np.rint(getattr(found, name).sum(axis=(0, 1))[:, chosen]).astype(np.int64) for name in FLOWS
     }
-    outstanding = np.cumsum(sums["issued"] - sums["redeemed"] - sums["expired"], axis=0)
-    columns |= {name: sums[name].ravel() for name in ("issued", "redeemed", "expired")}
-    columns["clawed_back"] = np.zeros(months * len(chosen), dtype=np.int64)
-    columns["outstanding"] = outstanding.ravel()
+    columns |= {name: sums[name].ravel() for name in ("issued", "redeemed", "expired", "clawed_back")}
+    columns["outstanding"] = np.cumsum(outstanding(sums), axis=0).ravel()
     columns["refused"] = sums["refused"].ravel()
     return columns

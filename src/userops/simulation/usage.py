@@ -10,6 +10,7 @@ from attrs import define, field
 from userops.simulation.arrays import Array, Ints
 from userops.simulation.asking import PreparedRule
 from userops.simulation.blocks import PARTS, Block, Crowd
+from userops.simulation.crediting import CreditColumns
 from userops.simulation.engine import Bound, Granted
 from userops.simulation.spec import Spec
 
@@ -92,11 +93,13 @@ class Asked:
             for what in ("times", "points")
         }
 
-    def is_watched(self, rule: PreparedRule) -> bool:
+    def is_watched(self, rule: PreparedRule | CreditColumns) -> bool:
         """Say whether a shared limit counts what a rule gives."""
         return ("fund", rule.fund) in self.periods or bool(rule.shared_counts)
 
-    def add(self, rule: PreparedRule, row: Ints, day: Ints, *, times: Array | None, points: Array) -> None:
+    def add(
+        self, rule: PreparedRule | CreditColumns, row: Ints, day: Ints, *, times: Array | None, points: Array
+    ) -> None:
         """Add what a rule asks for by (replication and group), on days; `times` None: once each."""
         for key in [("fund", rule.fund), *(("cap", slot) for slot in rule.shared_counts)]:
             if key in self.periods:
@@ -123,6 +126,11 @@ class Asked:
         )
 
 
+def no_usage(spec: Spec, crowd: Crowd) -> Usage:
+    """Return that nothing was asked yet."""
+    return Asked(spec, crowd).usage()
+
+
 def used_by(spec: Spec, block: Block, granted: Granted) -> Usage:
     """Sum what was asked of shared limits."""
     asked = Asked(spec, block)
@@ -133,4 +141,7 @@ def used_by(spec: Spec, block: Block, granted: Granted) -> Usage:
                 points = one.given[place] + one.refused[place]
                 hit = np.flatnonzero(points != 0)
                 asked.add(rule, group[one.row[hit]], one.day[hit], times=None, points=points[hit])
+    credited = granted.credits
+    if credited is not None and asked.is_watched(credited):
+        asked.add(credited, group[credited.row], credited.day, times=None, points=credited.points)
     return asked.usage()

@@ -80,8 +80,8 @@ class MeanBooks:
 
     funds: Mapping[str, Fund]
     ends: tuple[datetime, ...]
-    #: Of each fund, by month: points issued, redeemed and expired to date.
-    to_date: Mapping[str, Sequence[tuple[int, int, int]]] = field(hash=False)
+    #: Of each fund, by month: points issued, redeemed, expired and taken back to date.
+    to_date: Mapping[str, Sequence[tuple[int, int, int, int]]] = field(hash=False)
 
     def funding(self, as_of: datetime, *, known_at: int | None = None) -> Iterable[FundingRow]:
         """Return each fund's points at the end of the last month that is over by then."""
@@ -89,15 +89,15 @@ class MeanBooks:
             raise InvalidValue("a forecast is not recorded: there is no known_at")
         month = sum(end <= as_of for end in self.ends) - 1
         for fund, months in self.to_date.items():
-            issued, redeemed, expired = (0, 0, 0) if month < 0 else months[month]
-            left = issued - redeemed - expired
+            issued, redeemed, expired, taken = (0, 0, 0, 0) if month < 0 else months[month]
+            left = issued - redeemed - expired - taken
             yield FundingRow(
                 fund=fund,
                 currency="points",
                 issued=issued,
                 redeemed=redeemed,
                 expired=expired,
-                clawed_back=0,
+                clawed_back=taken,
                 outstanding=left,
                 debt=0,
                 written_off=0,
@@ -128,7 +128,10 @@ def mean_roll_forward(
     sums = {name: np.rint(np.cumsum(flows[name], axis=0)).astype(np.int64) for name in flows}
     listed = {
         fund.name: list(
-            zip(*(sums[name][:, k].tolist() for name in ("issued", "redeemed", "expired")), strict=True)
+            zip(
+                *(sums[name][:, k].tolist() for name in ("issued", "redeemed", "expired", "clawed_back")),
+                strict=True,
+            )
         )
         for k, fund in enumerate(funds)
     }

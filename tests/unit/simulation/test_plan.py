@@ -68,23 +68,6 @@ def test_a_fault_is_named_by_its_path(was, now, path):
     assert path in faults(PLAN.replace(was, now))
 
 
-def test_a_referral_scheme_is_refused_with_what_to_use_instead():
-    """What a scheme credits is not simulated: without it a forecast would be too low, and say nothing."""
-    scheme = """[program.referral]
-levels = ["0.1"]
-fund = "sales"
-milestones = { "order.delivered" = 1_000 }
-caps = [{ points = 5_000, per = "year" }]
-[program.caps.basics]"""
-    text = PLAN.replace("[program.caps.basics]", scheme)
-    with pytest.raises(PlanError) as caught:
-        Plan.load(text)
-    (fault,) = caught.value.exceptions
-    assert fault.path == "program"
-    for instead in ("[referral]", "[behaviour.referrals]", "referral.joined", "invited = true"):
-        assert instead in str(fault)
-
-
 def test_a_plan_without_program_says_so():
     assert "program" in faults("[horizon]\nmonths = 3\n")
 
