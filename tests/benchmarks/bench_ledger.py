@@ -81,6 +81,7 @@ class Plain:
                 members=1,
                 seal=b"x" * 32,
                 content="c" * 250,
+                at=0,
             )
         )  # type: ignore[attr-defined]
         if isinstance(command, Earn):
@@ -158,7 +159,7 @@ def thousand(folder: Path) -> None:
             "INSERT OR IGNORE INTO ledger_wallet VALUES (?, ?, ?, 0, 0, ?, '', 0)",
             [(m + 1, f"m{m}", f"m{m}", b"x" * 32) for m in range(MEMBERS)],
         )
-        raw.executemany("INSERT INTO ledger_entry VALUES (?, ?, ?, ?, 1, ?, NULL, NULL, NULL, NULL, ?)",
+        raw.executemany("INSERT INTO ledger_entry VALUES (?, ?, ?, ?, 1, ?, NULL, NULL, NULL, NULL, ?, 0)",
                         [(start + n, f"f-{start + n}", n % MEMBERS + 1, start + n, b"x" * 32, "c" * 250) for n in range(1_000)])  # fmt: skip
         raw.executemany("INSERT INTO ledger_lot VALUES (?, ?, 'points', 'sales', '0', 0, 0, 9, '', ?, 10, ?, 0, 1, 0, 0)",
                         [(f"f-{start + n}", n % MEMBERS + 1, f"f-{start + n}", n) for n in range(0, 1_000, 2)])  # fmt: skip
