@@ -12,8 +12,8 @@ from attrs import define, evolve, field
 
 from userops.core.calendar import micros
 from userops.core.commands import Extend, Hold
-from userops.points.values import Entry, LotState
-from userops.points.wallet import NEVER, DebtState, HoldState
+from userops.points.values import NEVER, Entry, LotState
+from userops.points.wallet import DebtState, HoldState
 
 EXPIRED = "expired"
 
@@ -149,10 +149,9 @@ def extended_lots(lots: Iterable[LotState], command: Extend) -> list[LotState]:
     """Return the lots whose expiry an `Extend` moves: alive at its instant, of its rule, and ending earlier."""
     at, expires_at = micros(command.at), micros(command.expires_at)
     return [
-        evolve(lot, expires_at=expires_at)
+        lot._replace(ends=expires_at)
         for lot in lots
         if lot.currency == command.currency
         and (command.rule is None or lot.rule == command.rule)
-        and lot.expires_at is not None
-        and at < lot.expires_at < expires_at
+        and at < lot.ends < expires_at
     ]

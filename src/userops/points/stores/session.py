@@ -17,10 +17,7 @@ from userops.points.stores.declared import Declared
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
 from userops.points.values import Currency, Entry, Fund, LotState, Receipt
-from userops.points.wallet import NEVER, DebtState, HoldState, OpenLots, Wallet
-
-#: "Never" as the tables keep it.
-_NEVER = NEVER - 1
+from userops.points.wallet import DebtState, HoldState, Wallet, in_order
 
 
 class NotLocked(Exception):
@@ -120,31 +117,18 @@ class Session:
             held = holds.get(row.member, ())
             self.wallets[row.member] = Wallet(
                 member=row.member,
-                lots=self._by_currency(row, lots.get(row.member, []), held),
+                lots=in_order([*lots.get(row.member, ()), *self._held_alive(row, held)]),
                 holds=tuple(held),
                 debts=tuple(DebtState(*debt) for debt in json.loads(row.debts)) if row.debts else (),
                 latest=row.latest,
                 length=row.length,
             )
 
-    def _by_currency(
-        self, row: WalletRow, lots: list[LotState], holds: Iterable[HoldState]
-    ) -> dict[str, OpenLots]:
-        """Return the living lots, and those past their expiry of which a hold keeps points alive."""
-        for hold in holds:
-            for id_, _ in hold.allocations:
-                lot = self.lot(id_)
-                if (
-                    lot is not None
-                    and not lot.is_alive(row.latest)
-                    and lot.left > lot.written
-                    and lot not in lots
-                ):
-                    lots.append(lot)
-        by_currency: dict[str, list[LotState]] = {}
-        for lot in lots:
-            by_currency.setdefault(lot.currency, []).append(lot)
-        return {currency: OpenLots.of(found) for currency, found in by_currency.items()}
+    def _held_alive(self, row: WalletRow, holds: Iterable[HoldState]) -> list[LotState]:
+        """Return the lots past their expiry of which a hold keeps points alive."""
+        ids = dict.fromkeys(id_ for hold in holds for id_, _ in hold.allocations)
+        lots = [lot for id_ in ids if (lot := self.lot(id_)) is not None]
+        return [lot for lot in lots if not lot.is_alive(row.latest)]
 
     def wallet(self, member: str) -> Wallet | None:
         """Return a wallet; only what is alive after the latest entry, for that is what posting needs."""
@@ -171,12 +155,11 @@ class Session:
     # -- Lots and holds -----------------------------------------------------------------------------------
 
     def _lot(self, values: Sequence[Any]) -> LotState:
-        id_, _, currency, fund, cost, earned, available, expires, rule, origin, original, *rest = values
+        id_, _, currency, fund, cost, earned, available, ends, rule, origin, original, *rest = values
         place, within, is_issue, left, written, member = rest
         lot = LotState(
-            id_, member, currency, fund, Decimal(cost), earned, available,
-            None if expires == _NEVER else expires,
-            rule, origin, original, (place, within), is_issue == 1, left, written,
+            currency, ends, available, (place, within), id_, member, fund, Decimal(cost), earned, rule, origin,
+            original, is_issue == 1, left, written,
         )  # fmt: skip
         self.lots[id_] = lot
         return lot
@@ -223,6 +206,10 @@ class Session:
             return None
         rows = self.wire.rows(self.sql.entry, (entry,))
         return self._entry(rows[0]) if rows else None
+
+    def knows(self, id_: str) -> bool:
+        """Say whether a command with this id was posted."""
+        return id_ not in self.unknown and (self.sweep(id_) is not None or self.entry(id_) is not None)
 
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
         """Return a posted `Expire` and its receipt."""
