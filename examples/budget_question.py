@@ -6,9 +6,9 @@ Run from the root of the repository. Small numbers of replications keep it quick
 from userops.simulation import Plan, PointsRun
 
 plan = Plan.load("examples/owner_club.toml").with_(**{"horizon.months": 12})
-small = {"seed": 7, "replications": 12, "sample": 200}
+small = {"seed": 7, "replications": 40, "sample": 200}
 
-for points in (50_000, 20_000, 10_000):
+for points in (50_000, 20_000, 12_000):
     forecast = plan.with_(**{"earn.delivery.points": points}).simulate(**small)
     over = forecast.probability_over_budget("sales").overall
     verdict = "always" if over == 1 else "never" if over == 0 else "sometimes"

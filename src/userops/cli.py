@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from userops.errors import PlanError, UseropsError
+from userops.errors import InvalidValue, PlanError, UseropsError
 
 if TYPE_CHECKING:
     from userops.points import Ledger
@@ -184,6 +184,8 @@ def _simulate(given: argparse.Namespace) -> int:
     from userops.simulation import Plan
 
     plan = Plan.load(given.plan)
+    if given.out is not None:
+        _check_writable(given.out)
     with _Progress("replications") as progress, _workers(given.workers) as executor:
         forecast = plan.simulate(
             replications=given.replications,
@@ -197,6 +199,19 @@ def _simulate(given: argparse.Namespace) -> int:
         forecast.report(given.out)
         print(f"\nThe report is in {given.out}.")
     return 0
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse, before a long run, a path at which no report could be written after it."""
+    why = ""
+    if path.is_dir():
+        why = "it is a folder"
+    elif not path.parent.is_dir():
+        why = f"there is no folder {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        why = "you may not write there"
+    if why:
+        raise InvalidValue(f"the report cannot be written to {path}: {why}")
 
 
 @contextlib.contextmanager

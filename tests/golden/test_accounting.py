@@ -108,6 +108,7 @@ def test_mack_1993():
         [[-1, 2], [1, np.nan]],
         "x",
         [[0, 1], [0, np.nan]],
+        [[0, 0], [0, np.nan]],
     ],
 )
 def test_what_is_no_triangle_is_refused(bad):

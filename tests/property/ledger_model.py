@@ -188,7 +188,8 @@ class Model:
         return found
     def extend(self, c):
         for lot in self.of(c.member, c.currency):
-            lot["extended"] += [(c.at, c.expires_at)] if c.rule in (None, lot["rule"]) else []
+            is_there = lot["moves"][0][0] <= c.at and c.rule in (None, lot["rule"])
+            lot["extended"] += [(c.at, c.expires_at)] if is_there else []
     def writeoff(self, c):
         owed = self.owed(c.member, c.currency, c.at)
         need(0 < (c.points or owed) <= owed, "OverReversed")

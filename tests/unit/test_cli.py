@@ -158,3 +158,23 @@ def test_an_interrupt_ends_a_simulation_with_what_is_done_or_a_line(workers):
     assert (running.returncode == 0 and "100,000" in out) or (
         running.returncode == 130 and "interrupted" in err
     )
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_run(capsys, tmp_path, monkeypatch):
+    from userops.simulation import Plan
+
+    def never(*_arguments, **_more):
+        raise AssertionError("the simulation was run")
+
+    monkeypatch.setattr(Plan, "simulate", never)
+    plan = str(Path(__file__).resolve().parents[2] / "examples" / "owner_club.toml")
+    for out, why in ((tmp_path, "it is a folder"), (tmp_path / "no" / "x.html", "there is no folder")):
+        code, printed, err = run(capsys, "simulate", plan, "--out", str(out))
+        assert (code, printed) == (1, "")
+        assert "cannot be written" in err
+        assert why in err
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    code, _, err = run(capsys, "simulate", plan, "--out", str(tmp_path / "x.html"))
+    assert code == 1
+    assert "you may not write there" in err
+    assert list(tmp_path.iterdir()) == []

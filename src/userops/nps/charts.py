@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from userops.core.fonts import font_of
 from userops.errors import MissingExtraError
-
-#: Chinese labels need a font that has them; where it is not installed, matplotlib's own is used.
-_CHINESE = "Noto Sans CJK SC"
 
 
 def axes(ax: Any, *, size: tuple[float, float]) -> Any:
@@ -79,14 +77,10 @@ def draw_line(
 
 
 def set_label_font(texts: Sequence[Any], labels: Sequence[str]) -> None:
-    """Give tick labels a font with Chinese characters where they need one and it is installed."""
-    if all(label.isascii() for label in labels):
-        return
-    from matplotlib import font_manager
-
-    if _CHINESE in font_manager.get_font_names():
+    """Give tick labels a font with Chinese characters where they need one."""
+    for font in font_of(labels).values():
         for text in texts:
-            text.set_fontfamily([_CHINESE, "DejaVu Sans"])
+            text.set_fontfamily(font)
 
 
 def _lengths(uppers: Sequence[float], lowers: Sequence[float]) -> list[float]:

@@ -121,7 +121,8 @@ def chain_ladder(triangle: Any) -> ChainLadder:
     """Return the chain-ladder ultimates of a cumulative run-off triangle, with standard errors (Mack 1993).
 
     `triangle` is square, cumulative, with NaN below the latest diagonal. The last variance, which one pair
-    cannot give, is the least of what the two before it suggest, as Mack does.
+    cannot give, is the least of what the two before it suggest, as Mack does. An age at which nothing is
+    known of any month but the latest is an error: there is nothing to develop from.
 
     >>> found = chain_ladder([[100, 150, 165], [110, 165, np.nan], [120, np.nan, np.nan]])
     >>> [round(float(x), 1) for x in found.ultimate]
@@ -134,9 +135,8 @@ def chain_ladder(triangle: Any) -> ChainLadder:
         rows = size - 1 - k
         now, following = table[:rows, k], table[:rows, k + 1]
         if now.sum() <= 0:
-            if following.sum() > 0:
-                raise InvalidValue(f"nothing is known at age {k} to develop from; begin the triangle later")
-            continue
+            # A factor of 0/0 says nothing, and taking it for 1 would promise that nothing will ever come.
+            raise InvalidValue(f"nothing is known at age {k} to develop from; begin the triangle later")
         factors[k] = following.sum() / now.sum()
         if rows > 1:
             used = now > 0
@@ -227,10 +227,10 @@ def redemption_rate(triangle: Triangle, *, level: float = 0.95) -> RedemptionRat
     passes what was issued.
     """
     level = check_level(level)
-    found = chain_ladder(triangle.redeemed)
     issued = int(triangle.issued.sum())
     if issued <= 0:
         raise InvalidValue("nothing was issued")
+    found = chain_ladder(triangle.redeemed)
     size = len(triangle.issued)
     latest = np.array([triangle.redeemed[row, size - 1 - row] for row in range(size)])
     # More than a month issued cannot be redeemed of it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import evolve
 
 from userops.core.calendar import from_micros, micros
@@ -71,7 +73,10 @@ def _forget_lapsed(books: Books, member: str, until: int) -> None:
 def post_extend(books: Books, command: Extend) -> Receipt:
     """Move the expiry of living lots later; an entry without a list of them, however many they are."""
     draft = Draft(books, command, command.member, command.currency)
-    for lot in extended_lots(books.wallet_lots(command.member, draft.at), command):
+    lots: Iterable[LotState] = books.wallet_lots(command.member, draft.at)
+    if draft.at < draft.wallet().latest:
+        lots = books.history(command.member).there(draft.at)
+    for lot in extended_lots(lots, command):
         draft.leg(EXPIRED, -lot.written, lot.id)
         draft.leg(wallet_account(command.member), lot.written, lot.id)
         draft.keep(lot.with_left(lot.left, 0))

@@ -78,8 +78,12 @@ class History:
         if entry.members[0] == self.member:
             self._add_debts(entry, at)
         if isinstance(entry.command, Extend):
-            for lot_state in extended_lots(self.lots.values(), entry.command):
+            for lot_state in extended_lots(self.there(at), entry.command):
                 self.lots[lot_state.id] = lot_state
+
+    def there(self, at: int) -> Iterator[LotState]:
+        """Yield the lots that had come into the wallet by an instant."""
+        return (lot for lot in self.lots.values() if self.moves[lot.id][0][0] <= at)
 
     def _add_hold(self, entry: Entry, at: int) -> None:
         command = entry.command
@@ -146,11 +150,14 @@ class History:
 
 
 def extended_lots(lots: Iterable[LotState], command: Extend) -> list[LotState]:
-    """Return the lots whose expiry an `Extend` moves: alive at its instant, of its rule, and ending earlier."""
+    """Return the lots whose expiry an `Extend` moves: alive at its instant, of its rule, and ending earlier.
+
+    The earliest comes first: a store gives lots in an order of its own, and the chain may not depend on that.
+    """
     at, expires_at = micros(command.at), micros(command.expires_at)
     return [
         lot._replace(ends=expires_at)
-        for lot in lots
+        for lot in sorted(lots, key=lambda lot: lot.place)
         if lot.currency == command.currency
         and (command.rule is None or lot.rule == command.rule)
         and at < lot.ends < expires_at

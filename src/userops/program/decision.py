@@ -42,10 +42,11 @@ class Outcome:
 
     def describe(self) -> str:
         """Say the outcome in one line."""
+        unit = getattr(self.commands[0], "currency", "points") if self.commands else "points"
         if self.status is Status.FIRED:
-            return f"{self.rule}: {self.given:,} points"
+            return f"{self.rule}: {self.given:,} {unit}"
         if self.status is Status.CAPPED:
-            return f"{self.rule}: {self.given:,} of {self.asked:,} points, by the cap of {self.cap}"
+            return f"{self.rule}: {self.given:,} of {self.asked:,} {unit}, by the cap of {self.cap}"
         if self.status is Status.REFUSED:
             return f"{self.rule}: refused, {self.why or self.error}"
         return f"{self.rule}: nothing, {self.why}"

@@ -32,8 +32,7 @@ class Forest:
         """Order the members; a cycle, of any length, is an error (`cycle` finds it)."""
         given = checked_parents(parent)
         self.parent = given
-        kids, runs = child_lists(given)
-        self._order_from(kids, *runs)
+        self._order_from(*child_lists(given))
 
     def __len__(self) -> int:
         return len(self.parent)
@@ -43,11 +42,9 @@ class Forest:
         """How many generations there are, the roots' included."""
         return len(self.bounds) - 1
 
-    def _order_from(self, kids: Ints, roots: int, parents: Ints, starts: Ints, counts: Ints) -> None:
+    def _order_from(self, kids: Ints, spans: NDArray[np.void]) -> None:
         n, kind = len(self.parent), self.parent.dtype
-        run_of = np.full(n, -1, dtype=kind)
-        run_of[parents] = np.arange(len(parents), dtype=kind)
-        builder = Walk(kids, run_of, starts, counts, roots)
+        builder = Walk(kids, spans)
         while builder.low < builder.high:
             builder.step()
         if builder.high < n:
@@ -67,7 +64,10 @@ class Forest:
     def scatter(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values in breadth-first positions as values in the members' own order."""
         out = np.empty_like(values)
-        out[self.order] = values
+        for start in range(0, len(values), BLOCK):
+            # Places as machine integers: numpy would convert others one by one.
+            places = self.order[start : start + BLOCK].astype(np.intp)
+            out[places] = values[start : start + BLOCK]
         return out
 
     def up_sweep(self, values: NDArray[Any], *, ratio: float | None = None) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ NARROW = 48
 BLOCK = 1 << 15
 #: How many members of a cycle an error names.
 SHOWN = 5
+#: The low bits of a parent, by which rows are sorted within a bucket.
+_LOW_BITS = 16
+_LOW = (1 << _LOW_BITS) - 1
 
 Ints = NDArray[np.integer[Any]]
 
@@ -23,15 +27,15 @@ Ints = NDArray[np.integer[Any]]
 class Walk:
     """The breadth-first walk: one wide generation, or a run of narrow ones, per step."""
 
-    def __init__(self, kids: Ints, run_of: Ints, starts: Ints, counts: Ints, roots: int) -> None:
-        self.kids, self.run_of, self.starts, self.run_counts = kids, run_of, starts, counts
-        self.order = np.empty(len(kids), dtype=run_of.dtype)
+    def __init__(self, kids: Ints, spans: NDArray[np.void]) -> None:
+        self.kids, self.spans = kids, spans[1:]
+        roots = int(spans["count"][0])
+        self.order = np.empty_like(kids)
         self.order[:roots] = kids[:roots]
-        self.up = np.full(len(kids), -1, dtype=run_of.dtype)
+        self.up = np.full_like(kids, -1)
         self.low, self.high = 0, roots
         self.bounds = array("q", [0, roots] if roots else [0])
-        self._views = [_view(one) for one in (run_of, starts, counts, kids)]
-        self._code = run_of.dtype.char
+        self._views: tuple[memoryview[int], memoryview[int]] | None = None
         self.heads: list[Ints] = []
         self.firsts: list[Ints] = []
 
@@ -49,19 +53,19 @@ class Walk:
 
     def _find(self, low: int, high: int) -> None:
         """Append the invitees of a block of members, small enough that what it needs stays in the cache."""
-        kind = self.run_of.dtype
+        kind = self.kids.dtype
         # `mode="clip"` skips a check of the places, which are all inside: three times as fast.
-        runs = self.run_of.take(self.order[low:high], mode="clip")
-        has_invitees = np.flatnonzero(runs >= 0)
+        spans = self.spans.take(self.order[low:high], mode="clip")
+        has_invitees = np.flatnonzero(spans["count"] != 0)
         if not len(has_invitees):
             return
-        runs = runs.take(has_invitees, mode="clip")
-        counts = self.run_counts.take(runs, mode="clip")
-        ends = counts.cumsum(dtype=kind)
+        spans = spans.take(has_invitees, mode="clip")
+        counts = spans["count"]
+        firsts = counts.cumsum(dtype=kind)
+        firsts -= counts
         heads = (has_invitees + low).astype(kind)
-        firsts = ends - counts
         # Each run of invitees is copied from where it starts to where the one before ended.
-        places: Ints = np.repeat(self.starts.take(runs, mode="clip") - firsts, counts)
+        places: Ints = np.repeat(spans["start"] - firsts, counts)
         places += np.arange(len(places), dtype=kind)
         end = self.high + len(places)
         self.kids.take(places, out=self.order[self.high : end], mode="clip")
@@ -73,10 +77,10 @@ class Walk:
 
     def _walk(self) -> None:
         """Walk narrow generations one member at a time, until one is wide, a block is full or nobody is left."""
-        run_of, starts, counts, kids = self._views
+        spans, kids = self._viewed()
         low, high = self.low, self.high
         base, found = low, self.order[low:high].tolist()
-        heads, firsts, above = array(self._code), array(self._code), array(self._code)
+        heads, firsts, above = (array(self.kids.dtype.char) for _ in range(3))
         while low < high and high - low < NARROW and len(found) < BLOCK:
             steps = self._follow(found) if high - low == 1 else 0
             if steps:
@@ -87,9 +91,10 @@ class Walk:
                 low, high = low + steps, high + steps
                 continue
             for place in range(low, high):
-                run = run_of[found[place - base]]
-                if run >= 0:
-                    size, start = counts[run], starts[run]
+                span = 2 * found[place - base]
+                size = spans[span + 1]
+                if size:
+                    start = spans[span]
                     heads.append(place)
                     firsts.append(base + len(found))
                     found.extend(kids[start : start + size].tolist())
@@ -99,26 +104,33 @@ class Walk:
                 self.bounds.append(high)
         self.order[base:high] = found
         self.up[self.high : high] = above
-        self.heads.append(np.array(heads, dtype=self.run_of.dtype))
-        self.firsts.append(np.array(firsts, dtype=self.run_of.dtype))
+        self.heads.append(np.array(heads, dtype=self.kids.dtype))
+        self.firsts.append(np.array(firsts, dtype=self.kids.dtype))
         self.low, self.high = low, high
 
     def _follow(self, found: list[int]) -> int:
         """Append a chain of members with one invitee each, and return how many; what else is known is counting."""
-        run_of, starts, counts, kids = self._views
-        before, one = len(found), found[-1]
+        spans, kids = self._viewed()
+        before, span = len(found), 2 * found[-1]
         for _ in range(BLOCK - before):
-            run = run_of[one]
-            if run < 0 or counts[run] != 1:
+            if spans[span + 1] != 1:
                 break
-            one = kids[starts[run]]
+            one = kids[spans[span]]
             found.append(one)
+            span = 2 * one
         return len(found) - before
 
+    def _viewed(self) -> tuple[memoryview[int], memoryview[int]]:
+        """Return starts and counts by turns, and the invitees, for reading single numbers faster than from arrays."""
+        if self._views is None:
+            code = self.kids.dtype.char
+            flat = np.ascontiguousarray(self.spans).view(self.kids.dtype)
+            self._views = (_view(flat, code), _view(self.kids, code))
+        return self._views
 
-def _view(array: Any) -> memoryview[int]:
-    """Return an array for reading single numbers, faster than from the array itself."""
-    return memoryview(array).cast("B").cast(array.dtype.char) if array.size else memoryview(b"")
+
+def _view(numbers: Any, code: Any) -> memoryview[int]:
+    return memoryview(numbers).cast("B").cast(code)
 
 
 def checked_parents(parent: NDArray[Any]) -> Ints:
@@ -134,39 +146,37 @@ def checked_parents(parent: NDArray[Any]) -> Ints:
     return kept
 
 
-def child_lists(parent: Ints) -> tuple[Ints, tuple[int, Ints, Ints, Ints]]:
-    """Return the members sorted by (parent, member), and where the invitees of each referrer lie there.
+def child_lists(parent: Ints) -> tuple[Ints, NDArray[np.void]]:
+    """Return the members sorted by (parent, member), and where in it the invitees of each referrer lie.
 
-    One sort of (parent, member) packed into one integer is many times faster than a stable argsort.
+    The second has a `start` and a `count` for the roots, and then for each member. Rows are brought together
+    by the high bytes of their parent and then, bucket by bucket in the cache, by its low ones: both sorts are
+    numpy's of small keys, which are by radix and stable.
     """
     n, kind = len(parent), parent.dtype
-    shift = max(1, int(n).bit_length())
-    packed, kids, is_new = np.empty(n, dtype=np.int64), np.empty(n, dtype=kind), np.empty(n, dtype=bool)
-    steps, block = np.arange(min(n, 2 * BLOCK), dtype=np.int64), np.empty(min(n, 2 * BLOCK), dtype=np.int64)
-    for low in range(0, n, 2 * BLOCK):
-        part = packed[low : low + 2 * BLOCK]
-        part[:] = parent[low : low + 2 * BLOCK]
-        part += 1
-        part <<= shift
-        part |= steps[: len(part)]
-        # The steps fill fewer bits than a block's start leaves free.
-        part += low
-    packed.sort()
-    roots = int(np.searchsorted(packed, 1 << shift))
-    before = np.int64(0)
-    for low in range(0, n, 2 * BLOCK):
-        part = packed[low : low + 2 * BLOCK]
-        room = block[: len(part)]
-        np.bitwise_and(part, (1 << shift) - 1, out=room)
-        kids[low : low + 2 * BLOCK] = room
-        np.right_shift(part, shift, out=room)
-        is_new[low] = room[0] != before
-        np.not_equal(room[1:], room[:-1], out=is_new[low + 1 : low + len(part)])
-        before = room[-1]
-    starts = np.flatnonzero(is_new)
-    owners = ((packed[starts] >> shift) - 1).astype(kind)
-    counts = np.diff(starts, append=n).astype(kind)
-    return kids, (roots, owners, starts.astype(kind), counts)
+    spans = np.zeros(n + 1, dtype=[("start", kind), ("count", kind)])
+    kids = np.empty(n, dtype=kind)
+    if n.bit_length() > 2 * _LOW_BITS:
+        kids[:] = np.argsort(parent, kind="stable")
+        spans["count"] = np.bincount(parent + 1, minlength=n + 1)
+    elif n:
+        low = np.empty(n, dtype=np.uint16)
+        high = np.empty(n, dtype=np.uint8 if n.bit_length() <= _LOW_BITS + 8 else np.uint16)
+        for start in range(0, n, BLOCK):
+            part = parent[start : start + BLOCK] + 1
+            low[start : start + BLOCK] = part & _LOW
+            high[start : start + BLOCK] = part >> _LOW_BITS
+        order = np.argsort(high, kind="stable")
+        ends = np.bincount(high).cumsum().tolist()
+        del high
+        for bucket, (start, end) in enumerate(pairwise([0, *ends])):
+            rows = order[start:end]
+            keys = low.take(rows, mode="clip")
+            kids[start:end] = rows.take(np.argsort(keys, kind="stable"), mode="clip")
+            room = spans["count"][bucket << _LOW_BITS : (bucket + 1) << _LOW_BITS]
+            room[:] = np.bincount(keys, minlength=len(room))
+    spans["start"][1:] = spans["count"][:-1].cumsum(dtype=kind)
+    return kids, spans
 
 
 def cycle_of(parent: NDArray[Any]) -> list[int]:

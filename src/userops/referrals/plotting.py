@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from userops.core.amounts import whole
+from userops.core.fonts import font_of
 from userops.errors import InvalidValue, MissingExtraError
 
 #: Member names are written beside the nodes of trees up to this many.
 NAMED = 60
 _COLOURS = ("#1f4e79", "#2e86ab", "#6fb1c7", "#a3c9a8", "#e4b363", "#e07a5f")
-_NOTO = ("NotoSansCJKsc-Regular.otf", "NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf")
-#: A collection file (.ttc) is known by its first face, which draws Chinese too.
-_CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Noto Sans CJK JP")
-_FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 
 
 def _pyplot() -> Any:
@@ -26,23 +22,6 @@ def _pyplot() -> Any:
     return plt
 
 
-def families() -> list[str]:
-    """Return the font families to draw with: Noto's Chinese one first, where it is found."""
-    from matplotlib import font_manager
-
-    def known() -> list[str]:
-        names = {font.name for font in font_manager.fontManager.ttflist}
-        return [name for name in _CHINESE if name in names][:1]
-
-    if not known():
-        for folder in map(Path, _FONTS):
-            found = [path for name in _NOTO for path in folder.glob(f"**/{name}")] if folder.is_dir() else []
-            if found:
-                font_manager.fontManager.addfont(str(found[0]))
-                break
-    return [*known(), "DejaVu Sans"]
-
-
 def _axes(ax: Any, size: tuple[float, float]) -> Any:
     return _pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
@@ -50,15 +29,14 @@ def _axes(ax: Any, size: tuple[float, float]) -> Any:
 def plot_generations(widths: Sequence[int], *, ax: Any = None) -> Any:
     """Draw members by generation as bars, each with its count; returns the Axes."""
     drawn = _axes(ax, (7, 4))
-    font = families()
     bars = drawn.bar(
         range(len(widths)), widths, color=[_COLOURS[min(k, len(_COLOURS) - 1)] for k in range(len(widths))]
     )
     if len(widths) <= 24:
-        drawn.bar_label(bars, [f"{width:,}" for width in widths], padding=2, fontfamily=font)
-    drawn.set_xlabel("generation (0: nobody referred them)", fontfamily=font)
-    drawn.set_ylabel("members", fontfamily=font)
-    drawn.set_title("Ripple: members by generation", fontfamily=font)
+        drawn.bar_label(bars, [f"{width:,}" for width in widths], padding=2)
+    drawn.set_xlabel("generation (0: nobody referred them)")
+    drawn.set_ylabel("members")
+    drawn.set_title("Ripple: members by generation")
     drawn.xaxis.get_major_locator().set_params(integer=True)
     drawn.spines[["top", "right"]].set_visible(False)
     drawn.margins(y=0.12)
@@ -77,7 +55,8 @@ def plot_tree(
     across = _places_across(rings, parent)
     widest = max(map(len, rings))
     drawn = _axes(ax, (max(6.0, min(16.0, 1.1 * widest)), max(3.0, 1.3 * len(rings))))
-    font = families()
+    named = [members[place] for ring in rings for place in ring] if size <= NAMED else [members[rings[0][0]]]
+    font = font_of(named)
     for level, ring in enumerate(rings):
         colour = _COLOURS[min(level, len(_COLOURS) - 1)]
         for place in ring:
@@ -96,10 +75,10 @@ def plot_tree(
             for place in ring:
                 drawn.annotate(
                     str(members[place]), (across[place], -level), xytext=(0, -9), textcoords="offset points",
-                    ha="center", va="top", fontsize=9, fontfamily=font,
+                    ha="center", va="top", fontsize=9, **font,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
                 )  # fmt: skip
-    drawn.set_title(f"{size:,} members below {members[rings[0][0]]!s}, itself included", fontfamily=font)
+    drawn.set_title(f"{size:,} members below {members[rings[0][0]]!s}, itself included", **font)
     drawn.set_yticks([-level for level in range(len(rings))], [f"generation {k}" for k in range(len(rings))])
     drawn.set_xticks([])
     drawn.tick_params(length=0)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from userops.core.conditions import ALWAYS, Condition
 from userops.errors import IncomparableError, InvalidValue
 from userops.program import Program
-from userops.program.rules import EarnRule, Fixed, Limit, Proportional, Rounding, Streak, Table
+from userops.program.rules import Choice, EarnRule, Fixed, Limit, Proportional, Rounding, Streak, Table
 from userops.simulation.arrays import Array, Ints, Mask
 from userops.simulation.clock import NEVER, Clock
 
@@ -148,6 +148,12 @@ def _proportional(rule: EarnRule, grant: Proportional, values: Ints, tier: str |
     return points
 
 
+def needs_tier(rule: EarnRule) -> bool:
+    """Say whether the member's tier matters to a rule."""
+    conditions = [rule.when, *(limit.when for limit in rule.limits)]
+    return bool(rule.multiply_by_tier) or any("tier" in one.fields() for one in conditions)
+
+
 @define(eq=False)
 class PreparedLimit:
     """A cap as one rule is under it."""
@@ -180,8 +186,7 @@ class PreparedRule:
     @property
     def needs_tier(self) -> bool:
         """Say whether the member's tier matters to it."""
-        conditions = [self.rule.when, *(one.limit.when for one in self.limits)]
-        return bool(self.rule.multiply_by_tier) or any("tier" in c.fields() for c in conditions)
+        return needs_tier(self.rule)
 
 
 @define(eq=False)
@@ -211,6 +216,39 @@ class Rulebook:
                 book._prepared(index, rule) for index, rule in enumerate(program.earn) if rule.on == kind
             ]
         return book
+
+    @property
+    def value_rules(self) -> set[int]:
+        """The places, among the program's rules, of those that give the value that tiers count."""
+        currency = self.program.value_currency
+        return {index for index, rule in enumerate(self.program.earn) if rule.currency == currency}
+
+    @property
+    def is_value_first(self) -> bool:
+        """Say whether the rules that give value can be decided before all others, as tiers wait for them.
+
+        They can where they ask for no tier, share no limit with other rules, and no budget is theirs.
+        """
+        value = self.value_rules
+        rules = [one for found in self.rules.values() for one in found]
+        mine, others = ([x for x in rules if (x.index in value) == is_mine] for is_mine in (True, False))
+        counted = {slot for one in others for slot in one.counts} | {
+            x.key for one in others for x in one.limits
+        }
+        groups, funds = self.program.groups, self.program.funds
+        return not any(
+            one.needs_tier
+            or one.shared_counts
+            or funds[one.rule.fund].budget is not None
+            or groups.get(one.rule.group, Choice.ALL) is not Choice.ALL
+            or counted & {*one.counts, *(x.key for x in one.limits)}
+            for one in mine
+        )
+
+    def part(self, kept: Collection[int]) -> Rulebook:
+        """Return a rulebook with some of the program's rules, by place; what they count in stays where it is."""
+        rules = {kind: [one for one in found if one.index in kept] for kind, found in self.rules.items()}
+        return evolve(self, rules=rules)
 
     def _prepared(self, index: int, rule: EarnRule) -> PreparedRule:
         names = self.program.cap_names[rule.name]

@@ -60,7 +60,7 @@ def gather(
                 kinds=spec.kinds,
                 words=spec.words,
                 kind=kind,
-                is_full=is_full or spec.program.ladder is not None,
+                is_full=is_full,
             )
             for kind in range(len(spec.kinds))
         ]

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from attrs import define, frozen
 
-from userops.core.calendar import add_days, add_months, instant, month_starts, zone
+from userops.core.calendar import add_days, add_months, instant, micros, month_starts, zone
 from userops.core.expiry import Expiry
 from userops.simulation.arrays import Ints
 
@@ -98,11 +98,21 @@ class Clock:
         found = [add_days(add_months(day, months), days).toordinal() - first for day in self.days]
         return np.array(found, dtype=np.int32)
 
+    @cached_property
+    def noons(self) -> Ints:
+        """Of each day, its noon in microseconds."""
+        return np.array([micros(self.instant(day, 0)) for day in range(len(self.days))], dtype=np.int64)
+
     def instant(self, day: int, micros_after: int) -> datetime:
         """Return the instant so many microseconds after the noon of a day."""
         noon = self.days[0] + timedelta(days=day)
         local = datetime(noon.year, noon.month, noon.day, 12, tzinfo=self.tz)
         return instant(local).astimezone(UTC) + timedelta(microseconds=micros_after)
+
+    @cached_property
+    def month_micros(self) -> Ints:
+        """The instants that bound the months, in microseconds."""
+        return np.array([micros(at) for at in self.month_bounds()], dtype=np.int64)
 
     def month_bounds(self) -> list[datetime]:
         """Return the instants that bound the months."""

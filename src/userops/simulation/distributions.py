@@ -115,7 +115,7 @@ def parameter(value: Any, *, low: float = 0.0, high: float = MOST) -> Parameter:
     if not isinstance(value, Mapping):
         found = number(value)
         if not low <= found <= high:
-            raise InvalidValue(f"must be {_range(low, high)}")
+            raise InvalidValue(f"must be {_range(low, high)}, not {found:g}")
         return Parameter("number", (found,), low, high)
     if len(value) != 1:
         raise InvalidValue("a distribution is a table of one form, such as { beta = [2, 8] }")
@@ -123,16 +123,44 @@ def parameter(value: Any, *, low: float = 0.0, high: float = MOST) -> Parameter:
     if form not in FORMS:
         raise InvalidValue(f"{str(form)[:40]!r} is not a distribution{did_you_mean(str(form), FORMS)}")
     if not isinstance(given, list | tuple) or len(given) != (FORMS[form] or max(1, len(given))):
-        raise InvalidValue(f"{form} takes a list of {FORMS[form] or 'the values seen, at least one'} numbers")
+        wanted = (
+            f"a list of {FORMS[form]} numbers" if FORMS[form] else "a list of the values seen, at least one"
+        )
+        raise InvalidValue(f"{form} takes {wanted}")
     values = tuple(number(part, form) for part in given)
     _CHECKS[form](values)
     if form in ("triangular", "uniform", "empirical") and not (low <= min(values) and max(values) <= high):
-        raise InvalidValue(f"{form} must stay {_range(low, high)}")
+        raise InvalidValue(f"{form} must stay {_range(low, high)}, not {min(values):g} to {max(values):g}")
     if form == "normal" and not low <= values[0] <= high:
-        raise InvalidValue(f"the mean of a normal must be {_range(low, high)}")
+        raise InvalidValue(f"the mean of a normal must be {_range(low, high)}, not {values[0]:g}")
+    if form in ("normal", "lognormal") and (outside := _outside(form, values, low, high)) > _MOST_OUTSIDE:
+        raise InvalidValue(
+            f"{outside:.0%} of this {form} lies outside what it must be, {_range(low, high)}; draws are moved to "
+            "the nearest bound, which would decide too many of them: give a narrower one, a beta or a triangular"
+        )
     if form == "beta" and (low > 0 or high < 1):
         raise InvalidValue("a beta lies between 0 and 1")
     return Parameter(form, values, low, high)
+
+
+#: Draws beyond a bound are moved to it: so large a share of them may be.
+_MOST_OUTSIDE = 0.25
+
+
+def _outside(form: str, values: tuple[float, ...], low: float, high: float) -> float:
+    """Return the chance of a draw outside the bounds."""
+
+    def below(x: float) -> float:
+        if form == "lognormal":
+            if x <= 0:
+                return 0.0
+            x = math.log(x)
+        mean, deviation = values
+        if deviation == 0:
+            return 1.0 if x >= mean else 0.0
+        return 0.5 * (1 + math.erf((x - mean) / deviation / math.sqrt(2)))
+
+    return (below(low) if values[1] else 0.0) + 1 - below(high)
 
 
 def _range(low: float, high: float) -> str:

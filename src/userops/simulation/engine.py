@@ -19,6 +19,7 @@ from userops.simulation.settling import Remembering, can_settle
 from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
 from userops.simulation.standings import Standings, tier_names
+from userops.simulation.tiering import MonthTiers, Value, with_tiers
 
 
 def components(spec: Spec) -> list[list[int]]:
@@ -49,8 +50,7 @@ def components(spec: Spec) -> list[list[int]]:
 
 def _is_tiered(spec: Spec, one: PreparedRule) -> bool:
     """Say whether a rule gives the value that tiers count, or asks for the tier."""
-    ladder = spec.program.ladder
-    return ladder is not None and (one.needs_tier or one.rule.currency == spec.program.value_currency)
+    return spec.decides_tiers and (one.needs_tier or one.rule.currency == spec.program.value_currency)
 
 
 def _has_memory(spec: Spec, kind: int) -> bool:
@@ -68,6 +68,8 @@ class Granted:
     #: Of each kind, the places of its events in the block's order.
     places: dict[int, Ints]
     grants: Grants
+    #: The tiers of active members at the end of each month, where they were found with those of events.
+    month_tiers: MonthTiers | None = None
 
 
 @define(eq=False)
@@ -79,6 +81,57 @@ class Bound:
 
 
 def grant(spec: Spec, block: Block, shared: Shared | None, bound: Bound | None = None) -> Granted:
+    """Run the rules over a block: where tiers allow, those that give value first, and the others with tiers known."""
+    if spec.sides is None:
+        return _grant(spec, block, shared, bound)
+    value, points = spec.sides
+    first = _grant(value, block, None, None)
+    known, month_tiers = with_tiers(points, block, value_of(value, block, first))
+    granted = _merged(spec, block, first, _grant(points, known, shared, bound))
+    granted.month_tiers = month_tiers
+    return granted
+
+
+def value_of(spec: Spec, block: Block, granted: Granted) -> Value:
+    """Return whose value rose when, and by how much."""
+    gained = np.zeros(len(block.found.row), dtype=np.int64)
+    for kind, one in granted.events.items():
+        for rule, given in zip(spec.book.rules[kind], one.given, strict=True):
+            if rule.rule.currency == spec.program.value_currency:
+                gained[granted.places[kind]] += given
+    return Value.of(spec, block, gained)
+
+
+def _merged(spec: Spec, block: Block, first: Granted, rest: Granted) -> Granted:
+    """Lay what the rules that give value gave beside the others', in the places and the order of the others."""
+    found = Granted({}, {}, rest.grants)
+    seats = np.zeros(len(block.found.row), dtype=np.int64)
+    for kind, rules in spec.book.rules.items():
+        sides = [side for side in (rest, first) if kind in side.events]
+        if not sides:
+            continue
+        leading = sides[0]
+        events, places = leading.events[kind], leading.places[kind]
+        found.events[kind], found.places[kind] = events, places
+        given: list[Ints] = []
+        refused: list[Ints] = []
+        taken = {id(side): 0 for side in sides}
+        for one in rules:
+            side = first if one.index in spec.book.value_rules else rest
+            if kind not in side.events:
+                given.append(np.zeros(len(places), dtype=np.int64))
+                refused.append(given[-1])
+                continue
+            place = taken[id(side)]
+            taken[id(side)] += 1
+            for listed, values in ((given, side.events[kind].given), (refused, side.events[kind].refused)):
+                seats[side.places[kind]] = values[place]
+                listed.append(seats[places])
+        events.given, events.refused = given, refused
+    return found
+
+
+def _grant(spec: Spec, block: Block, shared: Shared | None, bound: Bound | None) -> Granted:
     """Run the rules over a block: by the clock where shared limits bind, all other rules in any order."""
     granted = Granted({}, {}, _no_grants())
     clocked = set() if shared is None else _kinds_under(spec, bound)
@@ -178,7 +231,7 @@ def _step_by_step(spec: Spec, block: Block, kinds: list[int], granted: Granted, 
 
 
 def _standings(spec: Spec, block: Block) -> Standings | None:
-    if spec.program.ladder is None:
+    if not spec.decides_tiers:
         return None
     return Standings(spec.program, spec.clock, len(spec.kinds), len(block.rows), block.rows.arrival)
 
@@ -195,7 +248,7 @@ def _put(
     granted.events[kind] = _prepared(
         spec, kind, columns, row=block.found.row[at], day=block.found.day[at], step=steps
     )
-    if spec.program.ladder is not None:
+    if spec.decides_tiers:
         granted.events[kind].rank = block.found.rank[at]
 
 
@@ -203,7 +256,7 @@ def _prepared(spec: Spec, kind: int, columns: Columns, *, row: Array, day: Array
     """Prepare a kind's rules; without a ladder the tier is what the event's data say."""
     tier = columns.get("tier")
     rules = spec.book.rules[kind]
-    if spec.program.ladder is not None:
+    if spec.decides_tiers:
         return _prepared_by_tier(spec, kind, columns, row=row, day=day, step=step)
     if tier is None or not any(one.rule.multiply_by_tier for one in rules):
         return prepare(rules, [columns], [None], row=row, day=day, step=step)

@@ -55,6 +55,10 @@ def columns_of(
 ) -> dict[str, Column]:
     """Return the fields of one kind's events, in order of time within a row: all, or those its rules read."""
     needed = fields_read(program, kinds[kind])
+    if program.ladder is not None:
+        needed |= {
+            name for t in program.ladder.tiers if t.requires is not None for name in t.requires.fields()
+        }
     known = {name for place, name in found.data if place == kind}
     if not is_full and not needed & {"kind", INVITED_FIELD, *known, *(c.name for c in program.counters)}:
         return {}

@@ -11,12 +11,15 @@ from attrs import field, frozen
 
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.points import Fund
 from userops.simulation.arrays import Array
 
 FLOWS = ("issued", "refused", "redeemed", "expired")
 #: Series of a forecast: points, and money for the last three.
 SERIES = (*FLOWS, "clawed_back", "asked", "outstanding", "liability", "cost", "cash")
 MONEY = ("liability", "cost", "cash")
+#: What is told of each rule: points, and money for the last.
+RULE_SERIES = ("issued", "refused", "cost")
 #: Series that stand at a month's end, where the others flow during a month.
 STOCKS = ("outstanding", "liability", "cash")
 
@@ -70,13 +73,20 @@ class Setting:
 
     name: str
     start: date
+    timezone: str
     months: int
     funds: tuple[str, ...]
     rules: tuple[str, ...]
+    #: Of each rule the place of its fund; -1 for rules that give no points.
+    rule_funds: tuple[int, ...]
     groups: tuple[str, ...]
     #: The tiers by name, None for members below the lowest.
     tiers: tuple[str | None, ...]
     unit_costs: tuple[float, ...]
+    #: The funds as the ledger declares them: unit cost, and kind of accounts.
+    accounts: tuple[Fund, ...]
+    #: Of each fund, the share of points redeemed in the end, where the plan states it.
+    redemption_rates: tuple[float | None, ...]
     #: Of each fund, (budget points, per) or None.
     budgets: tuple[tuple[int, str] | None, ...]
     seed: int
@@ -84,6 +94,9 @@ class Setting:
     asked_replications: int
     uncertain: tuple[str, ...]
     money: str = ""
+    #: Kinds of events that members do and nobody listens to, and rules whose events nobody does.
+    unheard: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
     #: Money for redemptions: (at the start, added per month); None: set aside as points are issued.
     cash: tuple[float, float] | None = None
     is_whole: bool = True

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 from attrs import define
 
-from userops.core.calendar import micros
 from userops.simulation.arrays import Array, Ints
 from userops.simulation.blocks import PARTS, Block
-from userops.simulation.engine import Granted
-from userops.simulation.happenings import group_at
+from userops.simulation.engine import Granted, value_of
 from userops.simulation.lots import Lots
 from userops.simulation.redeeming import Redeeming
 from userops.simulation.spec import Spec
-from userops.simulation.standings import Standings, tier_names
+from userops.simulation.standings import tier_names
+from userops.simulation.tiering import month_tiers
 
 
 @define(eq=False)
@@ -24,6 +23,8 @@ class Flows:
     refused: Array
     redeemed: Array
     expired: Array
+    #: Points of lots whose expiry lies within the horizon, by (replication, part of the sample, fund).
+    matured: Array
     #: By (replication, month, rule of the program).
     rule_issued: Array
     rule_refused: Array
@@ -60,6 +61,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
                 sums[name][..., rule.fund] += found
                 by_rule[name][..., rule.index] += found.sum(axis=1)
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
+    matured = _matured(block, lots, who, shape)
     redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
     for now in range(months):
         lots.open(now)
@@ -71,6 +73,7 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         sums["refused"],
         redeeming.redeemed,
         _expired(block, lots, who, shape),
+        matured,
         by_rule["issued"],
         by_rule["refused"],
         _active(spec, block),
@@ -78,6 +81,16 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         redeeming.unserved,
         redeeming.log,
     )
+
+
+def _matured(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
+    """Sum the points whose fate the horizon sees: those of lots that expire in it, before any is redeemed."""
+    months, funds = shape[2], shape[3]
+    due = np.flatnonzero(lots.bucket < 2 * months)
+    code = who[lots.row[due]] * funds + lots.fund[due]
+    worth = lots.left[due] * block.weight[lots.row[due]]
+    total = np.bincount(code, worth, minlength=shape[0] * shape[1] * funds)
+    return total.reshape(shape[0], shape[1], funds)
 
 
 def _expired(block: Block, lots: Lots, who: Ints, shape: tuple[int, ...]) -> Array:
@@ -108,48 +121,13 @@ def _active(spec: Spec, block: Block) -> Array:
 
 
 def _by_tier(spec: Spec, block: Block, granted: Granted) -> Array:
-    """Count the active members by month and tier, as the ladder's columns see them at each month's end."""
-    ladder, months = spec.program.ladder, spec.span.months
-    names = tier_names(spec.program)
-    total = np.zeros((block.replications, months, len(names) if ladder is not None else 0))
-    if ladder is None or not len(block.rows):
-        return total
-    member, at, value = _value_events(spec, block, granted)
-    bounds, everybody = spec.clock.month_bounds(), np.arange(len(block.rows))
-    groups = np.array([group.name for group in spec.groups])
-    for month in range(months):
-        end = bounds[month + 1]
-        inside = at < micros(end)
-        columns = {
-            "member": member[inside],
-            "at": at[inside].astype("datetime64[us]"),
-            "value": value[inside],
-        }
-        kind = groups[group_at(block.rows, everybody, np.full(len(everybody), month))]
-        found = ladder.standings(columns, end, records={"member": everybody, "kind": kind})
-        place = {name: k for k, name in enumerate(names)}
-        code = np.array(
-            [place[None if one is None or one is np.ma.masked else str(one)] for one in found["tier"]]
-        )
-        row = np.asarray(found["member"]).astype(np.int64)
-        is_active = (block.rows.arrival[row] <= month) & (month < block.rows.lapse[row])
-        where = (block.replication[row], np.full(len(row), month), code)
-        np.add.at(total, where, block.weight[row] * is_active)
-    return total
-
-
-def _value_events(spec: Spec, block: Block, granted: Granted) -> tuple[Array, Array, Array]:
-    """Return whose growth value rose when, and by how much."""
-    clock = Standings(spec.program, spec.clock, len(spec.kinds), len(block.rows), block.rows.arrival)
-    parts: list[tuple[Array, Array, Array]] = []
-    for kind, one in granted.events.items():
-        for place, rule in enumerate(spec.book.rules[kind]):
-            if rule.rule.currency == spec.program.value_currency:
-                hit = np.flatnonzero(one.given[place])
-                rank = block.found.rank[granted.places[kind][hit]]
-                parts.append(
-                    (one.row[hit], clock.at(one.row[hit], one.day[hit], rank, kind), one.given[place][hit])
-                )
-    none = np.zeros(0, dtype=np.int64)
-    joined = [np.concatenate([none, *(part[k] for part in parts)]) for k in range(3)]
-    return joined[0], joined[1], joined[2]
+    """Count the active members by month and tier, as the ladder sees them at each month's end."""
+    months, names = spec.span.months, tier_names(spec.program)
+    if spec.program.ladder is None or not len(block.rows):
+        return np.zeros((block.replications, months, 0 if spec.program.ladder is None else len(names)))
+    found = granted.month_tiers or month_tiers(spec, block, value_of(spec, block, granted))
+    code = (
+        (block.replication[found.row].astype(np.int64) * months + found.month) * len(names) + found.tier + 1
+    )
+    total = np.bincount(code, block.weight[found.row], minlength=block.replications * months * len(names))
+    return total.reshape(block.replications, months, len(names))

@@ -13,11 +13,13 @@ from attrs import define
 from userops.core.files import did_you_mean
 from userops.core.tables import Table
 from userops.errors import InvalidValue
+from userops.points.accounting import RollForward
 from userops.simulation import presenting
 from userops.simulation.arrays import Array
-from userops.simulation.blocks import PARTS
 from userops.simulation.figures import (
+    FLOWS,
     MONEY,
+    RULE_SERIES,
     SERIES,
     STOCKS,
     OverBudget,
@@ -26,7 +28,9 @@ from userops.simulation.figures import (
     level_of,
     rank_correlation,
 )
+from userops.simulation.noise import chance_of, settled
 from userops.simulation.picture import draw_fan, fan_chart, page
+from userops.simulation.valuing import mean_roll_forward, rates_to_come, ultimate_rates
 
 
 @define(eq=False, slots=False)
@@ -40,6 +44,8 @@ class Forecast:
     setting: Setting
     #: (replication, group and part of the sample, month, fund), scaled to the real population.
     data: Mapping[str, Array]
+    #: Points whose expiry lies within the horizon, by (replication, group and part of the sample, fund).
+    matured: Array
     weights: Array
     rule_issued: Array
     rule_refused: Array
@@ -86,6 +92,8 @@ class Forecast:
             found = data["issued"] + data["refused"]
         elif name in ("outstanding", "liability"):
             found = np.cumsum(data["issued"] - data["redeemed"] - data["expired"], axis=2)
+            if name == "liability":
+                found = found * self.rates_to_come[:, None, :, chosen]
         elif name == "cost":
             found = data["redeemed"]
         elif name == "cash":
@@ -94,6 +102,29 @@ class Forecast:
             found = data[name]
         series: Array = (found * costs).sum(axis=-1) if name in MONEY else found.sum(axis=-1)
         return series
+
+    @cached_property
+    def redemption_rates(self) -> Array:
+        """By (replication, fund): the share of the points issued that is redeemed in the end."""
+        expired = self.data["expired"].sum(axis=2)
+        return ultimate_rates(expired, self.matured, self.setting.redemption_rates)
+
+    @cached_property
+    def rates_to_come(self) -> Array:
+        """By (replication, month, fund): the share of the outstanding points that will still be redeemed."""
+        to_date = {name: np.cumsum(self.data[name].sum(axis=1), axis=1) for name in FLOWS}
+        issued, redeemed, expired = (to_date[name] for name in ("issued", "redeemed", "expired"))
+        return rates_to_come(issued, redeemed, issued - redeemed - expired, self.redemption_rates)
+
+    def roll_forward(self) -> RollForward:
+        """Return every fund's months in the means, points and liability, as `points.accounting` rolls a ledger."""
+        costs = np.array(self.setting.unit_costs)
+        mean = {name: self.data[name].sum(axis=1).mean(axis=0) for name in FLOWS}
+        left = np.cumsum(mean["issued"] - mean["redeemed"] - mean["expired"], axis=0) * costs
+        owed = np.stack([self.mean("liability", fund) for fund in self.setting.funds], axis=1)
+        rates = np.clip(np.divide(owed, left, out=np.ones_like(owed), where=left > 0), 0.0, 1.0)
+        setting = self.setting
+        return mean_roll_forward(setting.accounts, setting.start, setting.timezone, flows=mean, rates=rates)
 
     def _cash(self, data: Mapping[str, Array], costs: Array) -> Array:
         """Return the money for redemptions that is there at each month's end, by (replication, part, month).
@@ -124,33 +155,8 @@ class Forecast:
         return self.settled(self.parts(name, fund))
 
     def settled(self, parts: Array) -> Array:
-        """Return (replication, month) totals of (replication, part, month), with the real population's spread.
-
-        A sample's total varies more than the real population's: by what the members of the sample happen to
-        do. That part of the spread is estimated from the parts of the samples and replaced by its value at
-        the real size; what replications differ in by their parameters stays.
-        """
-        total: Array = parts.sum(axis=1)
-        noise, real = self._noise(parts)
-        if len(total) < 2 or not (noise > real).any():
-            return total
-        spread = total.var(axis=0, ddof=1)
-        between = np.maximum(0.0, spread - noise) if self.setting.uncertain else np.zeros_like(spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(spread > 0, np.sqrt((between + real) / spread), 1.0)
-        mean = total.mean(axis=0)
-        found: Array = mean + (total - mean) * np.minimum(1.0, factor)
-        return found
-
-    def _noise(self, parts: Array) -> tuple[Array, Array]:
-        """Return the variance that chance among members gives the sample's totals, and the real ones'."""
-        groups = parts.shape[1] // PARTS
-        shaped = parts.reshape(len(parts), groups, PARTS, parts.shape[-1])
-        each = shaped.var(axis=2, ddof=1) * PARTS
-        weights = np.maximum(1.0, self.weights)[:, :, None]
-        sample: Array = each.sum(axis=1).mean(axis=0)
-        real: Array = (each / weights).sum(axis=1).mean(axis=0)
-        return sample, real
+        """Return (replication, month) totals of (replication, part, month), with the real population's spread."""
+        return settled(parts, self.weights, is_uncertain=bool(self.setting.uncertain))
 
     def mean(self, name: str, fund: str | None = None) -> Array:
         """Return the mean of a series, month by month."""
@@ -177,13 +183,24 @@ class Forecast:
         return self.settled(summed)[:, 0]
 
     def by_rule(self, name: str = "issued") -> dict[str, Array]:
-        """Return the mean points of each rule, month by month: `issued` or `refused`."""
-        if name not in ("issued", "refused"):
-            raise InvalidValue("by rule there are issued and refused")
-        data = self.rule_issued if name == "issued" else self.rule_refused
+        """Return the means of each rule, month by month: `issued`, `refused` (points) or `cost` (money).
+
+        A rule's cost is what the points it issues in a month will have cost in the end: points · unit cost of
+        its fund · the share redeemed in the end. Over a fund's rules that is the fund's cost paid and its
+        liability together. Rules that give growth value are left out: it costs nothing.
+        """
+        if name not in RULE_SERIES:
+            raise InvalidValue(f"by rule there are {', '.join(RULE_SERIES)}, not {str(name)[:60]!r}")
+        data = self.rule_refused if name == "refused" else self.rule_issued
         found: dict[str, Array] = {}
         for place, rule in enumerate(self.setting.rules):
-            found[rule] = found.get(rule, 0) + data[:, :, place].mean(axis=0)
+            fund = self.setting.rule_funds[place]
+            if fund < 0:
+                continue
+            values = data[:, :, place]
+            if name == "cost":
+                values = values * self.redemption_rates[:, fund : fund + 1] * self.setting.unit_costs[fund]
+            found[rule] = found.get(rule, 0) + values.mean(axis=0)
         return found
 
     def members(self) -> dict[str, Array]:
@@ -212,7 +229,19 @@ class Forecast:
         found: Array = self.asked_so_far(place, per) > limit
         return found
 
-    def asked_so_far(self, place: int, per: str) -> Array:
+    def over_in_the_sample(self, fund: str) -> float:
+        """Return in which share of the replications a fund's budget bound in the sample itself.
+
+        Where that is more than `probability_over_budget`, chance among the sample's members bound it, and the
+        real population, which evens out, would be refused less.
+        """
+        budget = self.setting.budgets[self.fund_place(fund)]
+        if budget is None:
+            raise InvalidValue(f"fund {fund!r} has no budget")
+        asked = self.asked_so_far(self.fund_place(fund), budget[1], is_settled=False)
+        return float((asked > budget[0]).any(axis=1).mean())
+
+    def asked_so_far(self, place: int, per: str, *, is_settled: bool = True) -> Array:
         """Return by (replication, month) what was asked in the budget period by the end of the month."""
         if per in ("day", "week"):
             return self.peaks[place]
@@ -222,12 +251,12 @@ class Forecast:
         for month in range(self.months):
             is_new = month == 0 or periods[month] != periods[month - 1]
             so_far[:, :, month] = parts[:, :, month] + (0 if is_new else so_far[:, :, month - 1])
-        return self.settled(so_far)
+        return self.settled(so_far) if is_settled else so_far.sum(axis=1)
 
     def tornado(self, name: str = "liability", fund: str | None = None) -> Tornado:
         """Return which unknown parameter moves a figure most, over the horizon."""
         values, rows = self.total(name, fund), []
-        for path, drawn in self.drawn.items():
+        for path, drawn in presenting.distinct(self.drawn).items():
             if len(np.unique(drawn)) > 1:
                 low, high = np.quantile(drawn, [0.25, 0.75])
                 rows.append(
@@ -241,8 +270,14 @@ class Forecast:
         rows.sort(key=lambda row: (-abs(row[1]), row[0]))
         return Tornado(name, tuple(rows))
 
-    def to_columns(self) -> dict[str, Array]:
-        """Return month, fund, series, mean and quantiles as columns, funds one by one and `all` together."""
+    def to_columns(self, *, by: str = "fund") -> dict[str, Array]:
+        """Return month, fund, series, mean and quantiles as columns, funds one by one and `all` together.
+
+        `by="rule"`: month, rule, series, mean; `by="group"` and `by="tier"`: month, group or tier, and the mean
+        number of active members.
+        """
+        if by != "fund":
+            return presenting.columns_by(self, by)
         columns: dict[str, list[Any]] = {
             key: [] for key in ("month", "fund", "series", "mean", "p05", "p50", "p95")
         }
@@ -266,7 +301,7 @@ class Forecast:
         if mean <= 0 or self.replications < 2:
             return 0.0, 0.0
         of_mean = float(total.std(ddof=1)) / np.sqrt(self.replications) / mean
-        return float(of_mean), float(np.sqrt(self._noise(parts)[0][0]) / mean)
+        return float(of_mean), float(np.sqrt(chance_of(parts, self.weights)[0][0]) / mean)
 
     def table(self) -> Table:
         """Return means and 90% ranges by quarter, or by month within a year."""
@@ -276,9 +311,17 @@ class Forecast:
         """Return the funds: asked, issued, budget, and the chance to be over it."""
         return presenting.budget_table(self)
 
+    def accounting_table(self) -> Table:
+        """Return what each fund's points cost and owe at the horizon's end, and at which redemption rate."""
+        return presenting.accounting_table(self)
+
     def rule_table(self) -> Table:
-        """Return what each rule issues, and is refused, over the horizon (means)."""
+        """Return what each rule issues, is refused and costs over the horizon (means)."""
         return presenting.rule_table(self)
+
+    def tier_table(self) -> Table:
+        """Return the active members by tier, at the end of every third month."""
+        return presenting.tier_table(self)
 
     def member_table(self) -> Table:
         """Return the active members by group, at the end of every third month."""
@@ -318,7 +361,8 @@ class Forecast:
                 "".join(self.fan(name) for name in ("issued", "redeemed", "outstanding", "liability")),
             ),
             ("Over budget", presenting.over_html(self)),
-            ("Rules and members", self.rule_table()._repr_html_() + self.member_table()._repr_html_()),
+            ("What it costs and owes", self.accounting_table()._repr_html_()),
+            ("Rules and members", presenting.rules_and_members(self)),
             ("What matters most", self.tornado()._repr_html_()),
         ]
         found = Path(path)

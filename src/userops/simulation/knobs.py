@@ -11,7 +11,7 @@ from userops.core.files import did_you_mean
 from userops.errors import InvalidValue
 
 Tables = tuple[dict[str, Any], dict[str, Any]]
-_PLAN_ROOMS = ("behaviour", "population", "horizon", "cash", "stock")
+_PLAN_ROOMS = ("behaviour", "population", "horizon", "cash", "stock", "accounting")
 _OPEN = {
     "behaviour": (
         "lapse_per_month", "lapse_spread", "redeem_per_month", "redeem_share", "redeem_balance", "near_expiry",
@@ -21,6 +21,7 @@ _OPEN = {
     "horizon": ("start", "months"),
     "cash": ("opening", "per_month", "floor"),
     "stock": ("points_per_month",),
+    "accounting": ("redemption_rate",),
 }  # fmt: skip
 
 

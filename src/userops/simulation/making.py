@@ -10,10 +10,19 @@ import numpy as np
 
 from userops.core.files import Section, load
 from userops.program import Program
+from userops.simulation.executing import run_tasks
 from userops.simulation.figures import FLOWS, Setting
 from userops.simulation.forecast import Forecast
-from userops.simulation.running import merged, run_tasks, tasks_of
-from userops.simulation.spec import Run, Spec, group_names, read_spec, unit_costs
+from userops.simulation.running import merged, tasks_of
+from userops.simulation.spec import (
+    Run,
+    Spec,
+    group_names,
+    heard_kinds,
+    read_spec,
+    unit_costs,
+    value_only_funds,
+)
 from userops.simulation.standings import tier_names
 
 _loaded: dict[str, Spec] = {}
@@ -57,16 +66,23 @@ def make_forecast(
     )
     results, is_whole = run_tasks(tasks, executor=executor, progress=progress)
     setting = setting_of(spec, seed, sample, replications, is_whole=is_whole)
+    # Funds of growth value pay nobody: a forecast is about the others.
+    kept = [list(spec.program.funds).index(name) for name in setting.funds]
     return Forecast(
         setting=setting,
-        data={name: merged(results, name) for name in FLOWS},
+        data={name: merged(results, name)[..., kept] for name in FLOWS},
+        matured=merged(results, "matured")[..., kept],
         weights=merged(results, "weights"),
         rule_issued=merged(results, "rule_issued"),
         rule_refused=merged(results, "rule_refused"),
         active=merged(results, "active"),
         tiers=merged(results, "tiers"),
         unserved=merged(results, "unserved"),
-        peaks={k: np.stack([one.peaks[k] for one in results]) for k in results[0].peaks},
+        peaks={
+            place: np.stack([one.peaks[k] for one in results])
+            for place, k in enumerate(kept)
+            if k in results[0].peaks
+        },
         drawn={path: np.array([one.drawn[path] for one in results]) for path in results[0].drawn},
         bound=merged(results, "is_bound"),
     )
@@ -74,23 +90,35 @@ def make_forecast(
 
 def setting_of(spec: Spec, seed: int, sample: int | None, replications: int, *, is_whole: bool) -> Setting:
     """Return what a forecast of a plan is made from."""
-    funds = spec.program.funds
+    hidden, costs = value_only_funds(spec), unit_costs(spec)
+    funds = {name: fund for name, fund in spec.program.funds.items() if name not in hidden}
+    places = [place for place, name in enumerate(spec.program.funds) if name not in hidden]
+    stated = spec.redemption_rates or (None,) * len(costs)
     first = spec.clock.first_days[:-1]
     return Setting(
         name=spec.program.name,
         start=spec.span.start,
+        timezone=spec.span.timezone,
         months=spec.span.months,
         funds=tuple(funds),
         rules=tuple(rule.name for rule in spec.program.earn),
+        rule_funds=tuple(
+            list(funds).index(rule.fund) if rule.currency == "points" else -1 for rule in spec.program.earn
+        ),
         groups=group_names(spec),
         tiers=tier_names(spec.program) if spec.program.ladder is not None else (),
-        unit_costs=tuple(float(x) for x in unit_costs(spec)),
+        unit_costs=tuple(float(costs[place]) for place in places),
+        accounts=tuple(funds.values()),
+        redemption_rates=tuple(stated[place] for place in places),
         budgets=tuple(
             None if fund.budget is None else (fund.budget.points, fund.budget.per) for fund in funds.values()
         ),
         seed=seed,
         sample=sample,
         asked_replications=replications,
+        unheard=tuple(kind for kind in spec.kinds if kind not in heard_kinds(spec)),
+        unasked=tuple(dict.fromkeys(r.name for r in spec.program.earn if r.on not in spec.kinds)),
+        money=str(dict(spec.program.table.get("currencies", {}).get("points", {})).get("money", "")),
         uncertain=tuple(spec.uncertain),
         is_whole=is_whole,
         cash=None if spec.cash is None else (spec.cash.opening, spec.cash.per_month),

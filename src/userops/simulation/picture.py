@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from userops.core.fonts import font_of
 from userops.simulation.arrays import Array
 
 #: Fonts that have Chinese characters, by what systems call them.
 FONTS = "system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'PingFang SC', 'Microsoft YaHei', 'WenQuanYi Micro Hei', sans-serif"
-WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 70, 36, 30, 30
+WIDTH, HEIGHT = 720, 276
+LEFT, RIGHT, TOP, BOTTOM = 70, 36, 30, 46
 _BANDS = ((0.05, 0.95, "#c6dbef"), (0.25, 0.75, "#6baed6"))
 
 
@@ -65,7 +66,7 @@ def fan_chart(values: Array, *, title: str, names: Sequence[str], line: float | 
     ]
     step = max(1, -(-months // 8))
     parts += [
-        f'<text x="{x(k):.1f}" y="{HEIGHT - 10}" text-anchor="middle" fill="#555">{html.escape(names[k])}</text>'
+        f'<text x="{x(k):.1f}" y="{HEIGHT - 26}" text-anchor="middle" fill="#555">{html.escape(names[k])}</text>'
         for k in range(0, months, step)
     ]
     for a, b, colour in _BANDS:
@@ -79,7 +80,22 @@ def fan_chart(values: Array, *, title: str, names: Sequence[str], line: float | 
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(line):.1f}" y2="{y(line):.1f}" stroke="#cb181d" stroke-dasharray="6 4"/>'
         )
+    parts.append(_legend(is_lined=line is not None))
     parts.append("</svg>")
+    return "".join(parts)
+
+
+def _legend(*, is_lined: bool) -> str:
+    """Return what the bands and lines are, at the top right."""
+    items = [(f"middle {b - a:.0%}", colour, 10) for a, b, colour in _BANDS] + [("median", "#08519c", 2)]
+    items += [("budget", "#cb181d", 2)] if is_lined else []
+    place, parts = WIDTH - RIGHT - sum(7 * len(text) + 26 for text, _, _ in items), []
+    for text, colour, height in items:
+        parts.append(
+            f'<rect x="{place}" y="{HEIGHT - 4 - height / 2}" width="12" height="{height}" fill="{colour}"/>'
+            f'<text x="{place + 16}" y="{HEIGHT}" font-size="11" fill="#555">{text}</text>'
+        )
+        place += 7 * len(text) + 26
     return "".join(parts)
 
 
@@ -100,7 +116,7 @@ def page(title: str, sections: Sequence[tuple[str, str]]) -> str:
 _STYLE = (
     f"body{{font-family:{FONTS};max-width:860px;margin:2rem auto;padding:0 1rem;color:#222;line-height:1.5}}"
     "h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
-    "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}"
+    "table{border-collapse:collapse;margin-bottom:1rem;font-size:.85rem;font-variant-numeric:tabular-nums}"
     "caption{text-align:left;font-weight:600;padding-bottom:.4rem}"
     "th,td{padding:.2rem .6rem;border-bottom:1px solid #e5e5e5;text-align:right;white-space:nowrap}"
     "th:first-child,td:first-child{text-align:left!important}"
@@ -123,7 +139,7 @@ def draw_fan(values: Array, *, title: str, names: Sequence[str], ax: Any = None)
         low, high = np.quantile(values, [a, b], axis=0)
         ax.fill_between(months, low, high, color=colour, label=f"middle {b - a:.0%}", linewidth=0)
     ax.plot(months, np.median(values, axis=0), color="#08519c", label="median")
-    ax.set_title(title)
+    ax.set_title(title, **font_of([title]))
     ax.set_xlabel(f"month, from {names[0]}")
     ax.set_ylim(bottom=min(0.0, float(values.min())))
     ax.yaxis.set_major_formatter(lambda value, _place: _short(value))

@@ -90,6 +90,12 @@ class Plan:
         """
         count = whole(replications, "replications", at_least=1, at_most=10_000_000)
         size = None if sample is None else whole(sample, "sample", at_least=1)
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            raise InvalidValue(
+                f"executor must have a submit(), as the pools of concurrent.futures have, not {type(executor).__name__}"
+            )
+        if progress is not None and not callable(progress):
+            raise InvalidValue(f"progress must be a function of (done, total), not {type(progress).__name__}")
         return make_forecast(self, check_seed(seed), count, size, progress=progress, executor=executor)
 
     def without_events(self, kept: Collection[str]) -> Plan:
@@ -138,6 +144,10 @@ class Plan:
         if not 0 <= at_most < 1:
             raise InvalidValue("over_budget_at_most must be at least 0 and below 1")
         self.with_(**{path: 1})
+        if not (path.startswith("earn.") and path.endswith(".points")):
+            raise InvalidValue(
+                f"solve looks for whole points: path must be earn.<rule>.points, not {path[:80]!r}"
+            )
         return solve_for(
             self,
             path,
@@ -176,7 +186,7 @@ class Plan:
             cash_floor=number(cash_floor, "cash_floor"),
             month=None if month is None else whole(month, "month", at_least=1),
             notice_days=whole(notice_days, "notice_days", at_least=0),
-            at_most=number(at_most, "at_most"),
+            at_most=_share(at_most, "at_most"),
             seed=check_seed(seed),
             replications=whole(replications, "replications", at_least=1),
             sample=sample,
@@ -185,6 +195,13 @@ class Plan:
     def trace(self, *, members: int, seed: int) -> Trace:
         """Simulate a small population in full: its events, and its figures to the point."""
         return trace_of(self.spec, members=whole(members, "members", at_least=1), seed=check_seed(seed))
+
+
+def _share(value: object, name: str) -> float:
+    found = number(value, name)
+    if not 0 <= found <= 1:
+        raise InvalidValue(f"{name} must be between 0 and 1, not {found:g}")
+    return found
 
 
 def _build(root: Section, *, program: Program) -> Spec | None:

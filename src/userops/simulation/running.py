@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 from attrs import define, frozen
 
-from userops.errors import UseropsError
 from userops.simulation.arrays import Array, keep_memory
 from userops.simulation.blocks import Block, gather
 from userops.simulation.engine import Bound, Granted, grant
@@ -23,10 +21,6 @@ from userops.simulation.spec import Spec
 BLOCK = 4096
 
 
-class SimulationFailed(UseropsError, RuntimeError):
-    """A worker of the executor broke off; nothing of its part is known."""
-
-
 @define(eq=False)
 class Result:
     """What one replication came to."""
@@ -36,6 +30,7 @@ class Result:
     refused: Array
     redeemed: Array
     expired: Array
+    matured: Array
     rule_issued: Array
     rule_refused: Array
     active: Array
@@ -302,6 +297,7 @@ def _results(
             refused=found.refused[k],
             redeemed=found.redeemed[k],
             expired=found.expired[k],
+            matured=found.matured[k],
             rule_issued=found.rule_issued[k],
             rule_refused=found.rule_refused[k],
             active=found.active[k],
@@ -336,56 +332,6 @@ def tasks_of(
         Task(load, content, seed, tuple(range(low, min(low + each, replications))), sample, is_free)
         for low in range(0, replications, each)
     ]
-
-
-def run_tasks(
-    tasks: Sequence[Task],
-    *,
-    executor: Executor | None,
-    progress: Callable[[int, int], object] | None,
-) -> tuple[list[Result], bool]:
-    """Run tasks here or in an executor; return the results, and whether they were all run.
-
-    Ctrl-C ends the run and keeps what is done. A worker that dies ends it with `SimulationFailed`.
-    """
-    total = sum(len(task.replications) for task in tasks)
-    results: list[Result] = []
-    if progress is not None:
-        progress(0, total)
-    futures: list[Any] = []
-    try:
-        futures = [] if executor is None else [executor.submit(run_task, task) for task in tasks]
-        for place, task in enumerate(tasks):
-            results += _result_of(task, futures[place] if futures else None)
-            if progress is not None:
-                progress(len(results), total)
-    except KeyboardInterrupt:
-        for future in futures:
-            future.cancel()
-        if not results:
-            raise
-        return results, False
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
-    return results, True
-
-
-def _result_of(task: Task, future: Any) -> list[Result]:
-    if future is None:
-        return task()
-    try:
-        found: list[Result] = future.result()
-    except UseropsError:
-        raise
-    except Exception as fault:
-        first, last = task.replications[0], task.replications[-1]
-        raise SimulationFailed(
-            f"the executor broke off at replications {first} to {last}: {type(fault).__name__}: {fault}; "
-            "run again with another executor, or with none"
-        ) from fault
-    return found
 
 
 def merged(results: Sequence[Result], name: str) -> Array:

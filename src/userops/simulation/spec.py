@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from attrs import define, field, frozen
 
 from userops.core.chance import stream
 from userops.core.files import Section
+from userops.errors import InvalidValue
 from userops.program import Program
 from userops.simulation.asking import Rulebook
 from userops.simulation.behaviour import Behaviour, read_behaviours
@@ -52,6 +54,10 @@ class Spec:
     #: Points that the shops can hand out in a month.
     stock: float | None = None
     run: Run = field(factory=Run)
+    #: Tiers are found before the rules that ask for them: their events carry them.
+    knows_tiers: bool = False
+    #: Of each fund, the share of its points that is redeemed in the end, where the plan states it.
+    redemption_rates: tuple[float | None, ...] = ()
 
     @cached_property
     def clock(self) -> Clock:
@@ -70,6 +76,29 @@ class Spec:
     def book(self) -> Rulebook:
         """The program's rules, prepared."""
         return Rulebook.of(self.program, self.clock, self.kinds)
+
+    @property
+    def decides_tiers(self) -> bool:
+        """Say whether tiers are found on the way, event by event."""
+        return self.program.ladder is not None and not self.knows_tiers
+
+    @cached_property
+    def sides(self) -> tuple[Spec, Spec] | None:
+        """This in two: the rules that give value, and the others with the tiers known; None where they are one.
+
+        An event that carries a field named tier is told about it by the ladder's walk alone.
+        """
+        carries = any(name == "tier" for _, name in self.words)
+        if not self.decides_tiers or carries or not self.book.is_value_first:
+            return None
+        value = self.book.value_rules
+        found = []
+        for kept in (value, set(range(len(self.program.earn))) - value):
+            side = copy.copy(self)
+            side.knows_tiers = True
+            side.__dict__["book"] = self.book.part(kept)
+            found.append(side)
+        return found[0], found[1]
 
     @cached_property
     def words(self) -> dict[tuple[str, str], tuple[Any, ...] | None]:
@@ -128,16 +157,21 @@ def read_spec(root: Section, program: Program) -> Spec | None:
         root.fault("horizon", "is missing")
     else:
         start = horizon.day("start")
+        if start is not None and start.day != 1:
+            horizon.fault("start", f"is the first day of a month, not {start}: months are calendar months")
         months = horizon.whole("months", at_least=1, at_most=MOST_MONTHS)
         horizon.finish()
     groups = read_population(root)
     names = tuple(group.name for group in groups)
     behaviours = read_behaviours(root, names or ("",))
+    if groups and not any(one.members or one.joins.mean() > 0 for one in groups):
+        root.fault("population", "has no members, and nobody joins: give members or joins_per_month")
     cash, stock = _read_cash(root), root.section("stock")
     most = None
     if stock is not None:
         most = stock.value("points_per_month", number)
         stock.finish()
+    rates = _read_rates(root, tuple(program.funds))
     if start is None or months is None or not groups:
         return None
     _check(root, program, behaviours)
@@ -148,6 +182,7 @@ def read_spec(root: Section, program: Program) -> Spec | None:
         behaviours=behaviours,
         cash=cash,
         stock=most,
+        redemption_rates=rates,
     )
 
 
@@ -161,6 +196,30 @@ def _read_cash(root: Section) -> Cash | None:
         floor=section.value("floor", number, None),
     )
     section.finish()
+    return found
+
+
+def _read_rates(root: Section, funds: tuple[str, ...]) -> tuple[float | None, ...]:
+    """Read `[accounting] redemption_rate`: one for all funds, or a table by fund."""
+    section = root.section("accounting")
+    if section is None:
+        return (None,) * len(funds)
+    if not isinstance(section.raw("redemption_rate"), Mapping):
+        everywhere = section.value("redemption_rate", _share, None)
+        section.finish()
+        return (everywhere,) * len(funds)
+    inner = section.section("redemption_rate")
+    assert inner is not None  # noqa: S101 — it is a table
+    found = tuple(inner.value(fund, _share, None) for fund in funds)
+    inner.finish()
+    section.finish()
+    return found
+
+
+def _share(value: Any) -> float:
+    found = number(value)
+    if not 0 <= found <= 1:
+        raise InvalidValue("must be between 0 and 1")
     return found
 
 
@@ -240,6 +299,21 @@ def _why_not_simulated(program: Program, kind: str) -> str:
 def group_names(spec: Spec) -> tuple[str, ...]:
     """Return the groups' names, `members` for the nameless one."""
     return tuple(group.name or "members" for group in spec.groups)
+
+
+def heard_kinds(spec: Spec) -> set[str]:
+    """Return the kinds of events that a rule or a counter of the program listens to."""
+    program = spec.program
+    found = {rule.on for rule in program.earn} | {rule.on for rule in program.redeem}
+    return found | {counter.on for counter in program.counters}
+
+
+def value_only_funds(spec: Spec) -> set[str]:
+    """Return the funds of a currency that is not spent, such as growth value."""
+    rules = spec.program.earn
+    return {r.fund for r in rules if r.currency != "points"} - {
+        r.fund for r in rules if r.currency == "points"
+    }
 
 
 def unit_costs(spec: Spec) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from attrs import define, field
 
-from userops.core.calendar import from_micros, micros
+from userops.core.calendar import from_micros
 from userops.program import Program
 from userops.simulation.arrays import Array, Ints
 from userops.simulation.asking import MISSING, Columns
@@ -33,13 +33,10 @@ class Standings:
     #: Of each row, the month it joined in.
     arrival: Ints
     history: dict[int, list[tuple[datetime, int]]] = field(factory=dict)
-    noons: Ints = field(init=False)
     joined: list[datetime] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Note when days and months begin."""
-        days = range(len(self.clock.days))
-        self.noons = np.array([micros(self.clock.instant(day, 0)) for day in days], dtype=np.int64)
+        """Note when months begin."""
         self.joined = self.clock.month_bounds()
 
     @property
@@ -47,11 +44,9 @@ class Standings:
         """The tiers by code: none, then the ladder's from the lowest."""
         return tier_names(self.program)
 
-    def at(self, row: Ints, day: Ints, rank: Ints, kind: int) -> Ints:
+    def at(self, row: Ints, day: Ints, rank: Ints, kind: Ints | int) -> Ints:
         """Return the instants of events in microseconds, as a trace dates them."""
-        tick = (rank.astype(np.int64) * self.kinds + kind) * self.rows + row
-        found: Ints = self.noons[day] + tick
-        return found
+        return instants(self.clock, self.kinds, self.rows, row=row, day=day, rank=rank, kind=kind)
 
     def codes(self, row: Ints, at: Ints, columns: Columns, more: Array | None = None) -> Ints:
         """Return each member's tier at an event, as a code; `more` is value that this event gives."""
@@ -75,6 +70,15 @@ class Standings:
         for member, instant, points in zip(row.tolist(), at.tolist(), value.tolist(), strict=True):
             if points:
                 self.history.setdefault(member, []).append((from_micros(instant), points))
+
+
+def instants(
+    clock: Clock, kinds: int, rows: int, *, row: Ints, day: Ints, rank: Ints, kind: Ints | int
+) -> Ints:
+    """Return the instants of events of a kind in microseconds, as a trace dates them."""
+    tick = (rank.astype(np.int64) * kinds + kind) * rows + row
+    found: Ints = clock.noons[day] + tick
+    return found
 
 
 def tier_names(program: Program) -> tuple[str | None, ...]:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from attrs import field, frozen
 
+from userops.core.files import did_you_mean
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
+from userops.simulation.asking import needs_tier
 from userops.simulation.figures import STOCKS, short
 from userops.simulation.forecast import Forecast
 from userops.simulation.making import make_forecast
@@ -58,7 +60,7 @@ class Comparison:
         for place, (name, forecast) in enumerate(self.forecasts.items()):
             row: dict[str, Any] = {"variant": name}
             for series in ("issued", "refused", "redeemed", "cost", "liability"):
-                row[series] = short(float(forecast.total(series).mean()))
+                row[series] = float(forecast.total(series).mean())
             if place:
                 found = self.difference(name, "cost")
                 row["cost more than the first"] = (
@@ -71,7 +73,9 @@ class Comparison:
             f"{first.replications:,} replications of each, seed {first.setting.seed}, under the same chance: "
             "differences are taken replication by replication (mean, and the middle 90%)."
         )
-        return Table.of_rows(rows, names, title=f"Variants over {first.months} months", notes=[note])
+        title = f"Variants over {first.months} months"
+        formats = dict.fromkeys(names[1:-1], short)
+        return Table.of_rows(rows, names, title=title, notes=[note], formats=formats)
 
     def over_budget(self) -> Table:
         """Return the chance to be over budget, by fund and variant."""
@@ -207,17 +211,18 @@ def only_fund(plan: Any, fund: str) -> Any:
     """Return a plan without the events that have nothing to do with a fund; the others' draws stay the same."""
     spec = plan.spec
     if fund not in spec.program.funds:
-        raise InvalidValue(f"no fund {fund!r}; there are {', '.join(spec.program.funds)}")
+        raise InvalidValue(f"no fund {str(fund)[:60]!r}{did_you_mean(str(fund), spec.program.funds)}")
     if spec.program.funds[fund].budget is None:
         raise InvalidValue(f"fund {fund!r} has no budget to keep")
     if not any(rule.fund == fund for rule in spec.program.earn):
         raise InvalidValue(f"no rule uses fund {fund!r}")
     kinds = {rule.on for rule in spec.program.earn if rule.fund == fund}
-    if spec.program.ladder is not None:
-        return plan
     names = {limit.name for rule in spec.program.earn if rule.on in kinds for limit in rule.limits}
+    value = {r.on for r in spec.program.earn if r.currency == spec.program.value_currency}
     while True:
         more = {r.on for r in spec.program.earn if {x.name for x in r.limits} & names or r.on in kinds}
+        if any(needs_tier(r) for r in spec.program.earn if r.on in more):
+            more |= value
         more_names = {x.name for r in spec.program.earn if r.on in more for x in r.limits}
         if more <= kinds and more_names <= names:
             break

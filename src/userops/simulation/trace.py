@@ -18,7 +18,7 @@ from userops.simulation.engine import grant
 from userops.simulation.flows import Flows, flows
 from userops.simulation.population import chunk_sizes
 from userops.simulation.running import grant_by_the_clock, used_by
-from userops.simulation.spec import Spec
+from userops.simulation.spec import Spec, value_only_funds
 
 #: Redemptions come so long after noon: later than every earn of the day.
 _EVENING = 11 * 3_600 * 1_000_000
@@ -148,9 +148,7 @@ def _data(block: Block, kind: int, place: int, joined: Any) -> tuple[dict[str, A
 
 def _columns(spec: Spec, found: Flows) -> dict[str, Array]:
     """Return the figures by month and fund."""
-    value_only = {rule.fund for rule in spec.program.earn if rule.currency != "points"} - {
-        rule.fund for rule in spec.program.earn if rule.currency == "points"
-    }
+    value_only = value_only_funds(spec)
     chosen = [k for k, name in enumerate(spec.program.funds) if name not in value_only]
     months = spec.span.months
     names = np.array(list(spec.program.funds), dtype=str)[chosen] if chosen else np.zeros(0, dtype=str)

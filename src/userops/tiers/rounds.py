@@ -35,6 +35,8 @@ class Rounds:
         #: When the tier last changed; −FOREVER: never.
         self.moved: Ints = np.full(size, -FOREVER, dtype=np.int64)
         self.is_for_life = np.zeros(size, dtype=bool)
+        #: Where somebody asks for it: every move, as (courses, instants, tiers, whether an event raised them).
+        self.moves: list[tuple[Ints, Ints, Places, bool]] | None = None
         self.next: Ints = courses.starts[:-1].copy()
         self.falls = np.array([*rules.falls, False])
         self._has_years = any(tier.lifetime_after_years for tier in rules.tiers)
@@ -114,7 +116,7 @@ class Rounds:
         self.next[who] = row + 1
         rises = self.borne[row] > self.tier[who]
         up = who[rises]
-        self._stand(up, self.borne[row[rises]], at[rises])
+        self._stand(up, self.borne[row[rises]], at[rises], is_rise=True)
         if self.rules.keep is None:
             courses = self.courses
             after = self.counting.after(at[rises], up)
@@ -157,15 +159,17 @@ class Rounds:
             target = np.maximum(target, below)
         if self.rules.keep is None:
             self._pass_drops(who, at)
-        self._stand(who, target, at)
+        self._stand(who, target, at, is_rise=False)
 
     def _pass_drops(self, who: Ints, at: Ints) -> None:
         """Go on after the values that have left by now."""
         courses = self.courses
         self.passed[who] = within(self.leaving, at, self.passed[who], courses.starts[who + 1])
 
-    def _stand(self, who: Ints, tier: Places, at: Ints) -> None:
+    def _stand(self, who: Ints, tier: Places, at: Ints, *, is_rise: bool) -> None:
         """Begin at a tier."""
+        if self.moves is not None:
+            self.moves.append((who, at, tier, is_rise))
         if self._has_years:
             was = self.tier[who].astype(np.int64)
             for place in range(len(self.rules.tiers)):

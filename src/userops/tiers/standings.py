@@ -111,17 +111,17 @@ def standings_of(
     fields, known = _by_member(fields, rows)
     # Badges change no column: only who is granted a tier is looked at.
     given = {key: found for key, found in (grants or {}).items() if tier_grants(rules, read_grants(found))}
-    people = _People.of(rules, rows, fields, known)
+    people = People.of(rules, rows, fields, known)
     answer = _Answer.empty(len(rows.members), rules)
     if len(rows.members):
-        batch = _Batch(rules, rows, people, _clock(rules, rows, people, as_of), as_of, answer)
-        alone = _walked_alone(batch, given)
+        batch = Batch(rules, rows, people, clock_over(rules, rows, people, as_of), as_of)
+        alone = walked_alone(batch, given)
         together = np.flatnonzero(~alone)
         if len(together):
-            _step_together(batch, together)
+            _step_together(batch, together, answer)
         names = rows.members.tolist()
         for member in np.flatnonzero(alone).tolist():
-            _walk_alone(batch, member, given.get(names[member], ()))
+            _walk_alone(batch, member, given.get(names[member], ()), answer)
     return _finished(rules, rows, answer)
 
 
@@ -152,7 +152,7 @@ def _by_member(
 
 
 @frozen
-class _People:
+class People:
     """What the rules read of every member beside the value."""
 
     fields: Mapping[str, NDArray[Any]]
@@ -165,7 +165,7 @@ class _People:
     @classmethod
     def of(
         cls, rules: Rules, rows: Rows, fields: Mapping[str, NDArray[Any]], known: NDArray[np.bool_]
-    ) -> _People:
+    ) -> People:
         size = len(rows.members)
         is_open = np.ones((size, len(rules.tiers)), dtype=bool)
         for place, tier in enumerate(rules.tiers):
@@ -214,21 +214,20 @@ def _instants(column: NDArray[Any] | None, size: int, known: NDArray[np.bool_]) 
 
 
 @frozen
-class _Batch:
+class Batch:
     """Everything that the ways through share."""
 
     rules: Rules
     rows: Rows
-    people: _People
+    people: People
     clock: LocalTime
     as_of: int
-    answer: _Answer
 
 
 # --- who goes which way ------------------------------------------------------------------------------------------
 
 
-def _clock(rules: Rules, rows: Rows, people: _People, as_of: int) -> LocalTime:
+def clock_over(rules: Rules, rows: Rows, people: People, as_of: int) -> LocalTime:
     """Return the ladder's clock over every instant that a rule can lead to."""
     window, keep = rules.window, rules.keep
     back = 400
@@ -242,7 +241,7 @@ def _clock(rules: Rules, rows: Rows, people: _People, as_of: int) -> LocalTime:
     return LocalTime(rules.tz, first - back * MICROS_PER_DAY, as_of + ahead * MICROS_PER_DAY)
 
 
-def _walked_alone(batch: _Batch, grants: Mapping[Any, Sequence[Grant]]) -> NDArray[np.bool_]:
+def walked_alone(batch: Batch, grants: Mapping[Any, Sequence[Grant]]) -> NDArray[np.bool_]:
     """Say who is walked alone: those whose counted value depends on their tier, and rare tangles."""
     rules, rows, people, clock = batch.rules, batch.rows, batch.people, batch.clock
     size = len(rows.members)
@@ -263,7 +262,7 @@ def _walked_alone(batch: _Batch, grants: Mapping[Any, Sequence[Grant]]) -> NDArr
     return alone
 
 
-def _walk_alone(batch: _Batch, member: int, grants: Sequence[Grant]) -> None:
+def _walk_alone(batch: Batch, member: int, grants: Sequence[Grant], answer: _Answer) -> None:
     rules, rows = batch.rules, batch.rows
     low, high = int(rows.starts[member]), int(rows.starts[member + 1])
     events = tuple(
@@ -276,7 +275,7 @@ def _walk_alone(batch: _Batch, member: int, grants: Sequence[Grant]) -> None:
     walk = Walk(rules, batch.people.person(member), history.first)
     base = walk.state.tier
     walk.along(history, batch.as_of)
-    _put(rules, batch.answer, member, standing_of(rules, walk, base, grants, batch.as_of))
+    _put(rules, answer, member, standing_of(rules, walk, base, grants, batch.as_of))
 
 
 def _put(rules: Rules, answer: _Answer, member: int, standing: Standing) -> None:
@@ -291,8 +290,8 @@ def _put(rules: Rules, answer: _Answer, member: int, standing: Standing) -> None
 # --- the many together ---------------------------------------------------------------------------------------------
 
 
-def _step_together(batch: _Batch, chosen: Ints) -> None:
-    rules, rows, people, as_of, answer = batch.rules, batch.rows, batch.people, batch.as_of, batch.answer
+def _step_together(batch: Batch, chosen: Ints, answer: _Answer) -> None:
+    rules, rows, people, as_of = batch.rules, batch.rows, batch.people, batch.as_of
     courses = courses_of(rows, chosen, rules.metric, as_of)
     counting = Counting(
         rules, courses, batch.clock, people.is_open[courses.member], people.start[courses.member]

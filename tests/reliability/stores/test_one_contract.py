@@ -188,6 +188,37 @@ def test_two_databases_and_memory_agree(new_url, counted):
     counted(traces=traces, steps=traces * length, refused=refused)
 
 
+def test_what_a_back_dated_command_reaches_is_the_same_in_every_store(new_url):
+    """A hold that lapsed since is captured late; an extension told late lists its lots in one order."""
+
+    def earn(id_, points, on, until):
+        return Earn(
+            id=id_, member="ann", points=points, fund="sales", at=day(on), expires_at=day(until), rule="club"
+        )
+
+    def day(number):
+        return T0 + timedelta(days=number)
+
+    told = [
+        Hold(id="h1", member="ann", points=6, at=day(0), expires_at=day(2)),
+        Expire(at=day(3)),
+        Capture(id="c1", hold="h1", sink="shop", points=4, at=day(1)),
+        earn("second", 5, 4, 40),
+        earn("first to go", 7, 5, 20),
+        earn("told late, too young", 9, 8, 25),
+        Expire(at=day(60)),
+        Extend(id="x1", member="ann", expires_at=day(90), at=day(6)),
+    ]
+    with Ledger.open(new_url()) as durable, Ledger.in_memory() as memory:
+        for ledger in (memory, durable):
+            declare(ledger)
+            ledger.post(earn("e1", 10, 0, 1))
+            assert all(ledger.post(one).id for one in told)
+            assert ledger.audit() == ()
+            assert ledger.balance("ann", day(70)).available == 12
+        assert durable.head == memory.head
+
+
 @pytest.mark.nightly
 def test_many_traces_agree(new_url, counted):
     for seed in range(1_000, 2_000):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from userops.errors import InsufficientPoints, NotSettled, UnknownEntry, UnknownHold
-from userops.points import Capture, Expire, Extend, Note, Reverse
+from userops.points import Capture, Expire, Extend, Note, Reverse, Transfer
 
 
 def test_expiries_are_written_each_at_its_own_instant_once(books, day):
@@ -125,6 +125,18 @@ def test_a_back_dated_extension_revives_what_had_expired_since(books, day, is_sw
     books.post(Extend(id="x1", member="u1", expires_at=day(30), at=day(4)))
     assert books.has(9) == (10, 0, 0, 0)
     assert books.ledger.statement("u1", day(0), day(20)).closing == 10
+
+
+def test_a_back_dated_extension_leaves_lots_alone_that_came_later(books, day):
+    books.earn(10, 0, id="a", expires_at=20)
+    books.earn(10, 5, id="b", expires_at=20)
+    books.earn(10, 0, id="c", member="u2", expires_at=20)
+    books.post(Transfer(id="t1", member="u2", to="u1", points=10, at=day(6)))
+    books.post(Extend(id="x1", member="u1", expires_at=day(40), at=day(4)))
+    assert [(lot.origin, lot.expires_at) for lot in books.ledger.lots("u1", day(7))] == [
+        ("c", day(20)), ("b", day(20)), ("a", day(40)),
+    ]  # fmt: skip
+    assert books.ledger.audit() == ()
 
 
 def test_statements_agree_with_balances_when_extensions_came_out_of_order(books, day):

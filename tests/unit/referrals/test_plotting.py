@@ -60,8 +60,18 @@ def test_a_deep_tree_needs_no_recursion():
     plt.close("all")
 
 
-def test_fonts_fall_back_when_noto_is_missing():
-    assert plotting.families()[-1] == "DejaVu Sans"
+def test_chinese_names_are_written_in_a_font_that_has_them(monkeypatch):
+    from matplotlib import pyplot as plt
+
+    from userops.core import fonts
+
+    chinese = ReferralGraph.from_parents([-1, 0, 0], members=["王芳", "李伟", "ann"])
+    monkeypatch.setattr(fonts, "_chinese_font", lambda: "DejaVu Serif")
+    assert {text.get_fontfamily()[0] for text in chinese.plot_tree("王芳").texts} == {"DejaVu Serif"}
+    monkeypatch.setattr(fonts, "_chinese_font", lambda: None)
+    with pytest.warns(UserWarning, match="fonts-noto-cjk"):
+        chinese.plot_tree("王芳")
+    plt.close("all")
 
 
 def test_without_matplotlib_the_extra_is_named(graph, monkeypatch):
@@ -69,17 +79,3 @@ def test_without_matplotlib_the_extra_is_named(graph, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(MissingExtraError, match=r"userops\[plot\]"):
         graph.plot_tree("ann")
-
-
-def test_a_font_file_that_is_found_is_offered_to_matplotlib(tmp_path, monkeypatch):
-    import shutil
-
-    from matplotlib import font_manager
-
-    shutil.copy(font_manager.findfont("DejaVu Sans"), tmp_path / "NotoSansSC-Regular.otf")
-    offered = []
-    monkeypatch.setattr(plotting, "_FONTS", (str(tmp_path),))
-    monkeypatch.setattr(plotting, "_CHINESE", ("no such family",))
-    monkeypatch.setattr(font_manager.fontManager, "addfont", offered.append)
-    assert plotting.families() == ["DejaVu Sans"]
-    assert offered == [str(tmp_path / "NotoSansSC-Regular.otf")]

@@ -1,6 +1,8 @@
 """Forecasts: determinism, closed forms, budgets, and an honest spread."""
 
 import importlib.util
+import os
+import signal
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from userops.errors import InvalidValue
-from userops.simulation import Plan, SimulationFailed
+from userops.simulation import Plan, SimulationFailed, noise
 
 spec = importlib.util.spec_from_file_location("plans", Path(__file__).with_name("plans.py"))
 plans = importlib.util.module_from_spec(spec)
@@ -111,6 +113,81 @@ def test_a_sample_has_the_spread_of_the_real_population():
     assert raw.std() > 2 * drawn[0].total("issued", "sales").std()
 
 
+def test_a_sample_says_of_budgets_and_liability_what_a_full_run_says():
+    """Means, spreads and the chance to be over budget, of 400 members drawn and of all 4,000."""
+    plan = Plan.load(PLAN).with_(
+        **{
+            "population.members": 4_000,
+            "population.joins_per_month": 0,
+            "behaviour.events_per_month.order.delivered": {"uniform": [0.05, 0.15]},
+            "behaviour.events_per_month.app.checkin.mean": 0.2,
+            "funds.sales.budget.points": 2_500_000,
+        }
+    )
+    count = 110
+    full = plan.simulate(seed=1, replications=count, sample=None)
+    small = plan.simulate(seed=2, replications=count, sample=400)
+    for name in ("asked", "liability"):
+        a, b = (one.values(name, "sales")[:, -1] for one in (full, small))
+        assert abs(a.mean() - b.mean()) < 4 * np.hypot(a.std(), b.std()) / np.sqrt(count)
+        assert 0.75 < b.std() / a.std() < 1.33
+    over = [one.probability_over_budget("sales") for one in (full, small)]
+    assert 0.2 < over[0].overall < 0.8
+    assert abs(over[0].overall - over[1].overall) < 4 * np.hypot(over[0].error, over[1].error)
+    # In a full run the budget binds where the fund is over; and in a sample chance among its members binds it too.
+    assert full.over_in_the_sample("sales") == over[0].overall
+
+
+def test_every_months_band_is_as_wide_as_a_full_runs(monkeypatch):
+    """One month's spread beyond chance is a poor estimate: bands pinched and swelled from month to month."""
+    knobs = {
+        "horizon.months": 12,
+        "population.members": 3_000,
+        "population.joins_per_month": 0,
+        "behaviour.lapse_per_month": 0,
+        "behaviour.events_per_month.order.delivered": {"uniform": [0.05, 0.15]},
+        "behaviour.events_per_month.app.checkin.mean": 0.1,
+        "funds.sales.budget.points": 10**9,
+    }
+    plan = Plan.load(PLAN).with_(**knobs)
+    full = plan.simulate(seed=1, replications=80, sample=None).values("asked", "sales").std(axis=0)
+    small = plan.simulate(seed=2, replications=80, sample=80)
+    ratios = small.values("asked", "sales").std(axis=0) / full
+    assert (ratios > 0.7).all()
+    assert (ratios < 1.45).all()
+    monkeypatch.setattr(noise, "WINDOW", 1)  # the negative control
+    alone = small.values("asked", "sales").std(axis=0) / full
+    assert ratios.std() < alone.std()
+    # Money that may be owed either way is told against the noise; figures that are all one stay as they are.
+    parts = np.random.default_rng(1).normal(0, 5, (50, 8, 12))
+    found = noise.settled(parts, np.full((50, 1), 10.0), is_uncertain=True)
+    assert found.std() < parts.sum(axis=1).std()
+    assert np.array_equal(
+        noise.settled(parts * 0, np.full((50, 1), 10.0), is_uncertain=True), np.zeros((50, 12))
+    )
+
+
+def test_a_budget_that_only_the_sample_breaks_is_told():
+    """No parameter is unknown, and 50 members of 50,000 vary by far more than the real ones."""
+    plan = Plan.load(PLAN).with_(
+        **{
+            "population.members": 50_000,
+            "population.joins_per_month": 0,
+            "behaviour.lapse_per_month": 0,
+            "behaviour.redeem_per_month": 0,
+            "funds.sales.budget.points": 31_000_000,
+        }
+    )
+    forecast = plan.simulate(seed=1, replications=40, sample=50)
+    assert forecast.probability_over_budget("sales").overall < 0.05
+    assert forecast.over_in_the_sample("sales") > 0.2
+    assert "draw a larger sample" in " ".join(str(forecast).split())
+    with pytest.raises(InvalidValue):
+        forecast.over_in_the_sample("community")
+    larger = plan.simulate(seed=1, replications=3, sample=20_000)
+    assert "larger sample" not in " ".join(str(larger).split())
+
+
 def test_changing_one_rule_leaves_the_draws_of_others_alone():
     plan = Plan.load(PLAN).with_(**{"funds.sales.budget.points": 10**9})
     other = plan.with_(**{"earn.delivery.points": 7})
@@ -162,3 +239,63 @@ def test_a_broken_executor_is_a_clear_error():
 
     with pytest.raises(SimulationFailed, match="replications 0 to"):
         Plan.load(PLAN).simulate(seed=1, replications=4, sample=100, executor=Broken())
+
+
+def _die(_task):
+    os._exit(3)
+
+
+class Dying(ProcessPoolExecutor):
+    """A pool one of whose workers is gone in the middle of the run."""
+
+    def submit(self, function, *arguments):
+        self.count = getattr(self, "count", 0) + 1
+        return super().submit(_die if self.count == 3 else function, *arguments)
+
+
+def test_a_worker_that_dies_midway_is_a_clear_error():
+    plan = Plan.load(PLAN)
+    with Dying(2) as pool, pytest.raises(SimulationFailed, match="the executor broke off at replications"):
+        plan.simulate(seed=1, replications=60, sample=600, executor=pool)
+    # A pool that is closed takes no task: the same error, and not the pool's own.
+    with pytest.raises(SimulationFailed, match="run again with another executor"):
+        plan.simulate(seed=1, replications=60, sample=600, executor=pool)
+
+
+def test_ctrl_c_with_a_pool_of_processes_leaves_what_is_done():
+    """The signal itself, as a terminal sends it to the process that waits for its workers."""
+    plan, done = Plan.load(PLAN), []
+
+    def interrupt(count, _total):
+        done.append(count)
+        if count >= 12:
+            signal.raise_signal(signal.SIGINT)
+
+    with ProcessPoolExecutor(2) as pool:
+        forecast = plan.simulate(seed=3, replications=400, sample=600, executor=pool, progress=interrupt)
+    assert not forecast.is_whole
+    assert 12 <= forecast.replications < 400
+    text = " ".join(str(forecast).split())
+    assert f"PARTIAL: stopped after {forecast.replications} of 400 replications" in text
+    # What is there is what a whole run of so many replications gives.
+    alone = plan.simulate(seed=3, replications=forecast.replications, sample=600)
+    assert bytes_of(alone) == bytes_of(forecast)
+
+
+@pytest.mark.parametrize("more", [{"executor": "pool"}, {"progress": 3}, {"executor": ProcessPoolExecutor}])
+def test_executors_and_progress_are_checked_before_the_run(more):
+    if more.get("executor") is ProcessPoolExecutor:
+        with pytest.raises(SimulationFailed):
+            Plan.load(PLAN).simulate(seed=1, replications=2, sample=50, **more)
+        return
+    with pytest.raises(InvalidValue, match=next(iter(more))):
+        Plan.load(PLAN).simulate(seed=1, replications=2, sample=50, **more)
+
+
+def test_names_that_do_not_meet_are_told():
+    """A misspelt event is no fault, for programs differ; and it is not silent either."""
+    plan = Plan.load(PLAN.replace('"order.delivered" = 0.1', '"order.deliverd" = 0.1'))
+    text = " ".join(str(plan.simulate(seed=1, replications=2, sample=50)).split())
+    assert "No rule listens to what members do: order.deliverd." in text
+    assert "Members never do what these rules listen to: delivery." in text
+    assert "listen" not in str(Plan.load(PLAN).simulate(seed=1, replications=2, sample=50))

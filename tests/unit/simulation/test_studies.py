@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from userops.core.tables import display_width
 from userops.errors import InvalidValue
 from userops.simulation import Plan, PointsRun
 
@@ -70,6 +71,9 @@ def test_a_solution_is_honoured_by_another_seed(plan):
         lambda plan: PointsRun(month=1, share=float("nan")),
         lambda plan: PointsRun(month=True, share=0.5),
         lambda plan: plan.breaking_point(cash_floor=float("nan")),
+        lambda plan: plan.breaking_point(cash_floor=0, at_most=2),
+        lambda plan: plan.breaking_point(cash_floor=0, month=99),
+        lambda plan: plan.solve("behaviour.lapse_per_month", fund="sales", over_budget_at_most=0.1),
     ],
 )
 def test_what_cannot_be_studied_is_refused(plan, call):
@@ -139,3 +143,47 @@ def test_columns_and_plot(plan):
     ax = forecast.plot("liability")
     assert "liability" in ax.get_title()
     matplotlib.pyplot.close(ax.figure)
+
+
+def test_chinese_names_stand_in_the_report_and_in_the_plot(tmp_path, monkeypatch):
+    """The report leaves fonts to the browser; matplotlib is given one with the characters, or the reader is told."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from userops.core import fonts
+
+    text = (
+        plans.PLAN.replace("funds.sales", 'funds."销售"')
+        .replace('"sales"', '"销售"')
+        .replace('"check-in"', '"签到"')
+    )
+    forecast = Plan.load(text.replace('name = "club"', 'name = "车主俱乐部"')).simulate(
+        seed=1, replications=3, sample=100
+    )
+    page = forecast.report(tmp_path / "报告.html").read_text(encoding="utf-8")
+    assert '<meta charset="utf-8">' in page
+    assert all(word in page for word in ("车主俱乐部", "销售", "签到", "Noto Sans CJK SC"))
+    assert all(display_width(line) <= 80 for line in f"{forecast}\n{forecast.rule_table()}".splitlines())
+    monkeypatch.setattr(fonts, "_chinese_font", lambda: "DejaVu Serif")
+    ax = forecast.plot("issued", "销售")
+    assert ax.title.get_fontfamily()[0] == "DejaVu Serif"
+    assert "车主俱乐部: issued of 销售" in ax.get_title()
+    monkeypatch.setattr(fonts, "_chinese_font", lambda: None)
+    with pytest.warns(UserWarning, match="no installed font"):
+        forecast.plot("issued", "销售", ax=ax)
+    matplotlib.pyplot.close("all")
+
+
+def test_tables_hold_figures_and_not_only_words(plan):
+    forecast = plan.simulate(seed=1, replications=3, sample=100)
+    issued = forecast.table().to_columns()["issued"]
+    assert issued.sum() == pytest.approx(forecast.mean("issued").sum())
+    assert forecast.budget_table().to_columns()["cost"].sum() == pytest.approx(forecast.total("cost").mean())
+
+
+def test_what_groups_share_is_one_bar_of_the_tornado():
+    path = Path(__file__).resolve().parents[3] / "examples" / "owner_club.toml"
+    forecast = Plan.load(path).with_(**{"horizon.months": 6}).simulate(seed=1, replications=20, sample=60)
+    paths = [row[0] for row in forecast.tornado("redeemed").rows]
+    assert "behaviour.redeem_per_month" in paths
+    assert not {"behaviour.fan.redeem_per_month", "behaviour.owner.redeem_per_month"} & set(paths)
+    assert "behaviour.owner.events_per_month.service_plan.renewed" in paths

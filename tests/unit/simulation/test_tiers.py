@@ -55,3 +55,41 @@ def test_members_climb_and_earn_more():
     assert flat.program.ladder is not None
     with pytest.raises(InvalidValue):
         plain.simulate(seed=1, replications=1, sample=10).members_by_tier()
+
+
+def owner_club(**knobs):
+    return Plan.load(Path(__file__).resolve().parents[3] / "examples" / "owner_club.toml").with_(**knobs)
+
+
+def test_the_owner_club_runs_through_the_whole_chain():
+    """Events give value, value a tier, the tier multiplies what a friend who joins earns, and friends are members."""
+    plan = owner_club(**{"horizon.months": 12})
+    assert plan.spec.sides is not None  # tiers are found at once
+    forecast = plan.simulate(seed=7, replications=3, sample=300)
+    tiers = forecast.members_by_tier()
+    assert np.allclose(sum(tiers.values()), sum(forecast.members().values()))
+    assert tiers["gold"][11] > tiers["gold"][2]
+    assert "growth" not in str(forecast.rule_table()) + str(forecast.budget_table())
+    assert forecast.tier_table().to_columns()["gold"][-1] == round(float(tiers["gold"][11]))
+    columns = forecast.to_columns(by="tier")
+    assert columns["tier"].tolist() == [name for name in ("", "member", "gold", "ep") for _ in range(12)]
+    # A link taken out of the chain shows in what friends who join are worth.
+    flat = plan.with_(**{f"earn.growth-{name}.points": 1 for name in ("delivery", "renewal", "friend")})
+    less = flat.simulate(seed=7, replications=3, sample=300)
+    assert less.by_rule("issued")["friend-joined"].sum() < forecast.by_rule("issued")["friend-joined"].sum()
+    assert np.array_equal(
+        less.data["issued"][..., 0], forecast.data["issued"][..., 0]
+    )  # deliveries are as they were
+    none = plan.with_(**{"behaviour.owner.referrals.per_month": 0}).simulate(
+        seed=7, replications=3, sample=300
+    )
+    assert none.by_rule("issued")["friend-joined"].sum() == 0
+    assert sum(none.members().values())[-1] < sum(forecast.members().values())[-1]
+
+
+def test_a_fund_is_solved_for_without_what_gives_value_unless_its_rules_ask_for_tiers():
+    from userops.simulation.studies import only_fund
+
+    plan = owner_club()
+    assert "charging.completed" not in only_fund(plan, "sales").spec.kinds
+    assert "charging.completed" in only_fund(plan, "referral").spec.kinds

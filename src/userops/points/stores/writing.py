@@ -149,15 +149,19 @@ def lot_values(lot: LotState, wallet: int) -> tuple[Any, ...]:
 
 def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
     before = {hold.id: hold for member in changes.wallets for hold in _holds_before(session, member)}
+    if not before and not changes.holds:
+        return
     after = {hold.id for wallet in changes.wallets.values() for hold in wallet.holds}
     lapsed = {id_: hold for id_, hold in before.items() if id_ not in after and id_ not in changes.holds}
+    # A hold that lapsed earlier is no longer among a wallet's own, yet a back-dated command may resolve it.
+    new = {entry.id for entry in changes.entries}
     made, closed = [], []
     for hold in (*changes.holds.values(), *lapsed.values()):
         is_open = int(hold.id in after)
-        if hold.id in before:
-            closed.append((hold.resolved_by, hold.resolved_at, is_open, hold.id))
-        else:
+        if hold.id in new:
             made.append(_hold_values(hold, chains[hold.member].row.no, is_open))
+        else:
+            closed.append((hold.resolved_by, hold.resolved_at, is_open, hold.id))
     if made:
         session.wire.run_many(session.sql.insert["ledger_hold"], made)
     if closed:
