@@ -11,7 +11,7 @@ MUTANTS = (
     ("an undone earn gives back to today's budget", "points/undoing.py", "budget_period(fund, micros(target.at))", "budget_period(fund, draft.at)"),
     ("lots are usable before their time", "points/draft.py", "if lot.available_at <= self.at and (funds", "if (funds"),
     ("lots are usable at their last instant", "points/values.py", "at < self.ends", "at <= self.ends"),
-    ("never-expiring lots are spent first", "points/wallet.py", "return (lot.ends, lot.available", "return (-1 if lot.ends == NEVER else lot.ends, lot.available"),
+    ("never-expiring lots are spent first", "points/wallet.py", "return (lot.currency, lot.ends,", "return (lot.currency, -1 if lot.ends == NEVER else lot.ends,"),
     ("the later lot is spent first", "points/wallet.py", "lot.available_at, lot.place)", "lot.available_at, (-lot.place[0], -lot.place[1]))"),
     ("a spend ignores the funds asked", "points/spending.py", "draft.spendable(command.funds)", "draft.spendable()"),
     ("held points can be spent", "points/wallet.py", "- held.get(lot.id, 0)", ""),

@@ -254,12 +254,9 @@ class LotState(NamedTuple):
         return at < self.ends
 
 
-@frozen(slots=False)
+@frozen
 class Entry:
-    """One immutable record of a ledger: a command and what it did.
-
-    (Without slots, as each posting makes one: a frozen value with slots takes twice as long to make.)
-    """
+    """One immutable record of a ledger: a command and what it did."""
 
     id: str
     sequence: int
