@@ -34,6 +34,15 @@ class IncompatibleLedger(UseropsError, RuntimeError):
     """A ledger file that this version cannot open safely; the message says how to go on."""
 
 
+class DamagedLedger(IncompatibleLedger):
+    """A row that cannot be read, because the database was changed beside the ledger (`table`, `row`); see `audit()`."""
+
+    def __init__(self, message: str, *, table: str = "", row: str = "") -> None:
+        """Keep where it is as attributes."""
+        super().__init__(message)
+        self.table, self.row = table, row
+
+
 class LedgerClosed(UseropsError, RuntimeError):
     """A call on a ledger after `close()`."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from tests.property.ledger_machine import LedgerMachine, drive
-from tests.property.test_ledger_model import EVERYDAY, NIGHTLY
+from tests.property.test_ledger_model import NIGHTLY
 
 from userops.points import Ledger
 
@@ -38,4 +38,4 @@ def test_a_ledger_file_does_what_the_model_does():
 
 @pytest.mark.nightly
 def test_a_ledger_file_does_what_the_model_does_for_long():
-    run_state_machine_as_test(FileMachine, settings=type(EVERYDAY)(NIGHTLY, max_examples=500))
+    run_state_machine_as_test(FileMachine, settings=NIGHTLY)

@@ -1,6 +1,7 @@
 """Run the state machine's steps over the `userops` that is first on the path; say what was found, if anything."""
 
 import sys
+import traceback
 from pathlib import Path
 
 from tests.property.ledger_machine import drive
@@ -14,8 +15,10 @@ def main():
     for seed in range(first, first + seeds):
         try:
             drive(seed, 100)
-        except Exception as error:  # noqa: BLE001 — any difference counts: a wrong answer, or a broken ledger
-            print(f"killed by seed {seed}: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 — told, for only a difference that the machine saw counts
+            frames = traceback.extract_tb(error.__traceback__)
+            file, step = Path(frames[-1].filename).name, frames[2].name  # After `main` and `drive`.
+            print(f"killed by seed {seed}: {type(error).__name__} in {file}, at {step}")
             return
     print("survived")
 

@@ -24,7 +24,7 @@ def whole(value: object, name: str, *, at_least: int = -MAX_POINTS, at_most: int
     userops.errors.InvalidValue: points must be a whole number, not bool
     """
     if type(value) is not int:
-        if isinstance(value, bool):
+        if type(value).__name__ in ("bool", "bool_"):  # NumPy's too, which older ones take for an index.
             raise InvalidValue(f"{name} must be a whole number, not bool")
         try:
             value = int(operator.index(value))  # type: ignore[arg-type]

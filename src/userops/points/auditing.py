@@ -8,6 +8,7 @@ from typing import Protocol
 
 from userops.core.calendar import micros
 from userops.core.commands import Earn, Exchange
+from userops.errors import DamagedLedger
 from userops.points.books import Store
 from userops.points.history import History
 from userops.points.issuing import budget_period
@@ -21,6 +22,13 @@ class Audited(Store, Protocol):
 
 def audit(store: Audited) -> Iterator[Finding]:
     """Yield what is wrong: unbalanced entries, gaps, and running state that the entries do not bear out."""
+    try:
+        yield from _proofs(store)
+    except DamagedLedger as damage:
+        yield Finding("unreadable", damage.row, f"a row of {damage.table} cannot be read")
+
+
+def _proofs(store: Store) -> Iterator[Finding]:
     entries = list(store.entries())
     for place, entry in enumerate(entries, start=1):
         if store.is_gapless and entry.sequence != place:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from userops.core.calendar import micros
 from userops.core.commands import Command, Extend
 from userops.core.ids import derived_id
-from userops.errors import IdConflict, InsufficientPoints
+from userops.errors import DamagedLedger, IdConflict, InsufficientPoints
 from userops.points.books import Books, Period
 from userops.points.history import EXPIRED, wallet_account
 from userops.points.values import BareLeg, Entry, LotState, Receipt
@@ -54,7 +54,9 @@ class Draft:
     def lot(self, lot: str) -> LotState:
         """Return a lot as this draft leaves it."""
         found = self.lots.get(lot) or self.books.lot(lot)
-        assert found is not None, lot  # noqa: S101 — allocations name lots that exist
+        if found is None:
+            message = f"row {lot!r} of ledger_lot, which entries name, is not there"
+            raise DamagedLedger(f"{message}; audit() finds what is wrong", table="ledger_lot", row=lot)
         return found
 
     def leg(self, account: str, points: int, lot: str = "", currency: str | None = None) -> None:

@@ -9,6 +9,7 @@ from attrs import evolve
 from userops.core.calendar import from_micros, micros
 from userops.core.commands import Expire, Extend
 from userops.core.ids import derived_id
+from userops.errors import IdConflict
 from userops.points.books import Books
 from userops.points.draft import Draft
 from userops.points.history import EXPIRED, extended_lots, wallet_account
@@ -27,6 +28,11 @@ def post_expire(books: Books, command: Expire) -> Receipt:
         for at, lots in sorted(_due(books.due_wallet(member), until).items()):
             # Named by a lot, not by the member: an id outlives the erasure of a member.
             id_ = derived_id(command.id, lots[0][0].id, str(at))
+            if books.entry(id_) is not None:
+                raise IdConflict(
+                    f"an entry {id_!r} exists already, which this expiry would make; give it another id",
+                    id=id_, field="id", was="an entry", given="an expiry",
+                )  # fmt: skip
             draft = Draft(
                 books, evolve(command, id=id_, member=member, at=from_micros(at)), member, command.currency
             )
@@ -45,11 +51,13 @@ def post_expire(books: Books, command: Expire) -> Receipt:
 def _due(wallet: Wallet, until: int) -> dict[int, list[tuple[LotState, int]]]:
     """Return what expires by `until`: by instant, (lot, points). Points of a lapsed hold expire as it lapses."""
     due: dict[int, list[tuple[LotState, int]]] = {}
+    # In an order that no store's own order enters: the chain depends on it.
+    holds = sorted(wallet.holds, key=lambda hold: (hold.at, hold.id))
     for lot in wallet.open_lots():
         if lot.ends > until:
             continue
         left = lot.left - lot.written
-        for hold in wallet.holds:
+        for hold in holds:
             reserved = sum(n for lot_id, n in hold.allocations if lot_id == lot.id)
             if not reserved or (hold.expires_at is not None and hold.expires_at <= lot.ends):
                 continue

@@ -155,10 +155,11 @@ def extended_lots(lots: Iterable[LotState], command: Extend) -> list[LotState]:
     The earliest comes first: a store gives lots in an order of its own, and the chain may not depend on that.
     """
     at, expires_at = micros(command.at), micros(command.expires_at)
-    return [
-        lot._replace(ends=expires_at)
-        for lot in sorted(lots, key=lambda lot: lot.place)
+    moved = [
+        lot.with_expiry(expires_at)
+        for lot in lots
         if lot.currency == command.currency
         and (command.rule is None or lot.rule == command.rule)
         and at < lot.ends < expires_at
     ]
+    return sorted(moved, key=lambda lot: lot.place)

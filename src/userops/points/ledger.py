@@ -78,7 +78,11 @@ class Ledger:
         self._store = store
         self._salt = salt
         self._is_closed = False
-        self.add_currency(Currency("points"))
+        try:
+            self.add_currency(Currency("points"))
+        except BaseException:
+            self.close()  # Nobody will have a ledger to close.
+            raise
 
     @classmethod
     def in_memory(cls, *, salt: bytes = b"") -> Ledger:
@@ -340,10 +344,10 @@ class Ledger:
             wallet = store.wallet(member)
             if wallet is None or member.startswith(chain.ERASED):
                 raise InvalidValue("no such member to erase")
-            holds = [hold.id for hold in wallet.holds if hold.is_live(wallet.latest)]
-            if holds:
-                message = f"a hold is open: {holds[0]!r}; capture or release it first"
-                raise HoldOpen(message, hold=holds[0])
+            live = [(hold.at, hold.id) for hold in wallet.holds if hold.is_live(wallet.latest)]
+            if live:
+                _, first = min(live)
+                raise HoldOpen(f"a hold is open: {first!r}; capture or release it first", hold=first)
             return self._name(store, member)
 
         return self._open().rename(member, erased_name)  # type: ignore[no-any-return]

@@ -26,7 +26,7 @@ def read_before_locking():
     """Build both stores wrong: what a transaction reads is not locked, as in default transactions."""
     whole = sql.write
 
-    def begin(self, wire, *, posting):
+    def begin(self, wire, *, posting, claims=()):
         if not posting:
             wire.run("BEGIN")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from userops.errors import Rejected, UseropsError
+from userops.errors import HoldOpen, Rejected, UseropsError
 from userops.points import (
     Budget,
     Capture,
@@ -217,6 +217,35 @@ def test_what_a_back_dated_command_reaches_is_the_same_in_every_store(new_url):
             assert ledger.audit() == ()
             assert ledger.balance("ann", day(70)).available == 12
         assert durable.head == memory.head
+
+
+def test_holds_recorded_out_of_order_are_taken_in_order_of_time(new_url):
+    """Found by the long run: a store that kept holds as recorded named another one than a store that sorts them."""
+    found = []
+    for ledger in (Ledger.in_memory(salt=b"s"), Ledger.open(new_url(), salt=b"s")):
+        with ledger:
+            declare(ledger)
+            day, end = timedelta(days=1), T0 + timedelta(days=9)
+            for currency in ("points", "miles", "points"):
+                id_ = f"e{len(ledger.entries())}"
+                ledger.post(
+                    Earn(
+                        id=id_,
+                        member="ann",
+                        points=90,
+                        fund="sales",
+                        at=T0,
+                        expires_at=T0 + 5 * day,
+                        currency=currency,
+                    )
+                )
+            for id_, at in (("late", T0 + 2 * day), ("early", T0 + day)):
+                ledger.post(Hold(id=id_, member="ann", points=20 + len(id_), at=at, expires_at=end))
+            with pytest.raises(HoldOpen) as refused:
+                ledger.erase("ann")
+            assert refused.value.hold == "early"
+            found.append((ledger.post(Expire(id="x", at=end)).expired, ledger.head, ledger.audit()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.nightly

@@ -12,6 +12,7 @@ from userops.points import (
     Capture,
     Earn,
     Expire,
+    Extend,
     Fund,
     Hold,
     Ledger,
@@ -128,3 +129,32 @@ def test_nothing_that_posting_or_a_balance_reads_is_scanned(tmp_path, monkeypatc
                 steps = [row[3] for row in wire.rows(f"EXPLAIN QUERY PLAN {statement}", parameters)]
                 if "max(" not in statement:  # The end of an index, found at once.
                     assert not any(step.startswith("SCAN ledger_") for step in steps), (statement, steps)
+
+
+def test_an_extension_of_thousands_of_lots_is_one_row(tmp_path, monkeypatch):
+    """Each paid event may move every lot of a member: one entry that names none, and as many statements as for one."""
+    counts, plain = [], Wire.run_many
+    with Ledger.open(tmp_path / "points.db") as ledger:
+        ledger.add_fund(Fund("sales"))
+        end = T0 + timedelta(days=9)
+        for member, many in (("one", 1), ("many", 3_000)):
+            ledger.post_all([
+                Earn(id=f"{member}{n}", member=member, points=1, fund="sales", at=T0, expires_at=end)
+                for n in range(many)
+            ])  # fmt: skip
+            statements = []
+            monkeypatch.setattr(
+                Wire,
+                "run_many",
+                lambda wire, text, rows, into=statements: (into.append(text), plain(wire, text, rows)),
+            )
+            ledger.post(Extend(id=f"x-{member}", member=member, at=T0, expires_at=end + timedelta(days=30)))
+            monkeypatch.setattr(Wire, "run_many", plain)
+            counts.append(len(statements))
+            (entry,) = ledger.entries(member, kind="extend")
+            assert (entry.legs, entry.created, entry.allocations) == ((), (), ())
+            assert {lot.expires_at for lot in ledger.lots(member, T0)} == {end + timedelta(days=30)}
+        with ledger._store._driver.connection() as wire:
+            sizes = wire.rows("SELECT length(content) FROM ledger_entry WHERE id LIKE 'x-%'")
+        assert counts[0] == counts[1]
+        assert len(set(sizes)) == 1

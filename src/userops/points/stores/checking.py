@@ -11,21 +11,19 @@ from sqlalchemy import select
 
 from userops.core.calendar import micros
 from userops.core.commands import Reverse
-from userops.errors import UseropsError
+from userops.errors import DamagedLedger
 from userops.points import chain
 from userops.points.auditing import issued_by_period
 from userops.points.history import History
 from userops.points.stores import migrations
+from userops.points.stores.rows import UNREADABLE, WalletRow, hold_state, read_sweep
 from userops.points.stores.schema import VERSION, budget, counter, entry, hold, shared, undone, wallet
 from userops.points.stores.schema import declaration as declarations
 from userops.points.stores.schema import meta as about
 from userops.points.stores.schema import sweep as sweeps
-from userops.points.stores.session import Session, WalletRow, hold_state, read_sweep
+from userops.points.stores.session import Session
 from userops.points.stores.writing import declaration_tip, entry_seal, seal
 from userops.points.values import Entry, Finding
-
-#: What reading a row that was tampered with may raise.
-_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, ArithmeticError, AssertionError, UseropsError)
 
 
 class AuditedSession(Session):
@@ -38,8 +36,8 @@ class AuditedSession(Session):
 
 def check_rows(session: AuditedSession, name: Callable[[str], str]) -> Iterator[Finding]:
     """Yield findings: rows that were flipped, deleted, swapped or put in."""
-    rows = _Rows(session)
     try:
+        rows = _Rows(session)
         yield from _about(rows)
         yield from _declarations(rows)
         yield from _sweeps(rows)
@@ -47,7 +45,9 @@ def check_rows(session: AuditedSession, name: Callable[[str], str]) -> Iterator[
         if len(entries) == len(rows.entries):
             yield from _holds_and_debts(rows, entries)
             yield from _counts(rows, entries)
-    except _UNREADABLE as fault:
+    except DamagedLedger as damage:
+        yield Finding("unreadable", damage.row, f"a row of {damage.table} cannot be read")
+    except (*UNREADABLE, AssertionError) as fault:
         yield Finding("unreadable", "", f"a row cannot be read ({type(fault).__name__})")
 
 
@@ -150,7 +150,7 @@ def _link(rows: _Rows, tips: dict[int, _Tip], row: tuple[Any, ...], entries: lis
         made = rows.session.read_entry(
             sequence, id_, [rows.wallets[number].member for number in numbers], content
         )
-    except _UNREADABLE:
+    except DamagedLedger:
         return Finding("entry", id_, "cannot be read")
     for number in numbers:
         tips[number].latest = max(tips[number].latest, micros(made.at))
@@ -159,6 +159,7 @@ def _link(rows: _Rows, tips: dict[int, _Tip], row: tuple[Any, ...], entries: lis
     if (
         not is_sound
         or columns != (event, rule, reference, at)
+        or counts == ""  # Nothing is written as NULL; the seal does not tell one from the other.
         or bytes(found) != entry_seal(tips[no].tip, sequence, counts)
     ):
         return Finding("entry", id_, "is not what was recorded in this place")

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from userops.errors import IncompatibleLedger
+from userops.points.stores.rows import UNREADABLE, damaged
 from userops.points.stores.statements import Statements
 from userops.points.stores.wire import Wire
 from userops.points.values import Budget, Currency, Fund
@@ -33,10 +33,8 @@ class Declared:
             for place, _, words, _ in wire.rows(sql.declarations, (self._read,)):
                 try:
                     self._add(json.loads(words))
-                except (ValueError, IndexError, TypeError):
-                    raise IncompatibleLedger(
-                        f"declaration {place} cannot be read; restore the ledger from a backup"
-                    ) from None
+                except UNREADABLE:
+                    raise damaged("declaration", place) from None
                 self._read = place
 
     def _add(self, words: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, update
@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from userops.errors import IncompatibleLedger
 from userops.points import recording
+from userops.points.stores.rows import UNREADABLE, damaged
 from userops.points.stores.schema import DUE, RULE, VERSION, entry
 from userops.points.stores.statements import Statements, table_order
 from userops.points.stores.wire import Wire
@@ -54,10 +55,17 @@ def _from_2(wire: Wire, sql: Statements, dialect: Dialect) -> None:
     put = _ddl(update(entry).where(entry.c.sequence == bindparam("key")).values(values), dialect)
     after = -1
     while page := wire.rows(sql.entries, (after,)):
-        wire.run_many(put, [(recording.instant_of(row[-1]), row[0]) for row in page])
+        wire.run_many(put, [(_instant_of(row), row[0]) for row in page])
         after = page[-1][0]
     wire.run("DROP INDEX ledger_entry_rule")
     wire.run(_ddl(CreateIndex(RULE), dialect))
+
+
+def _instant_of(row: Sequence[Any]) -> int:
+    try:
+        return recording.instant_of(row[-1])
+    except UNREADABLE:
+        raise damaged("entry", row[1]) from None
 
 
 #: What lifts a ledger of each older version by one.

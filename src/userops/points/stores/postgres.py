@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
@@ -12,11 +13,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from userops.errors import IncompatibleLedger, InvalidValue, MissingExtraError, StoreUnavailable
-from userops.points.stores.wire import Wire
+from userops.points.stores.wire import NO_CLAIMS, Wire
 
 #: The class of the advisory locks that tell from which sequence on a transaction may be drawing.
 _LOCK_CLASS = 0x75_6F_70
-#: Locks are keyed by the low bits of a sequence.
+#: The class of the advisory locks on ids of commands, and of the one that stands for all ids.
+_ID_CLASS, _ALL_CLASS = _LOCK_CLASS + 1, _LOCK_CLASS + 2
+#: Locks are keyed by the low bits of a sequence, or of an id's checksum.
 _KEYS = 2**31
 #: How long a statement waits for a lock, and for its result.
 _LOCK_MILLISECONDS, _STATEMENT_MILLISECONDS = 10_000, 120_000
@@ -129,12 +132,21 @@ class PostgreSQL:
         """Make the sequence of sequences."""
         wire.run("CREATE SEQUENCE ledger_sequence AS bigint CACHE 1")
 
-    def begin(self, wire: Wire, *, posting: bool) -> None:
+    def begin(self, wire: Wire, *, posting: bool, claims: Mapping[str, bool] = NO_CLAIMS) -> None:
         """Begin: to post at READ COMMITTED, because locks decide; to read, one moment."""
         if posting:
-            wire.run("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            # Claims must be held before an id is looked for; sent along with BEGIN they cost no journey.
+            wire.run("; ".join(["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", *_locks(claims)]))
         else:
             wire.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def claim(self, wire: Wire, claims: Mapping[str, bool]) -> None:
+        """Lock ids until the transaction ends."""
+        wire.run("; ".join(_locks(claims)))
+
+    def claim_all(self, wire: Wire) -> None:
+        """Wait for whoever else claims all ids, and lock them until the transaction ends."""
+        wire.run(f"SELECT pg_advisory_xact_lock({_ALL_CLASS}, 0)")
 
     def end(self, wire: Wire, *, keep: bool) -> None:
         """Commit, or roll back."""
@@ -178,3 +190,15 @@ class PostgreSQL:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def _locks(claims: Mapping[str, bool]) -> list[str]:
+    """Return what locks ids, in one order, so that two transactions never wait for each other's."""
+    alone: dict[int, bool] = {}
+    for id_, is_alone in claims.items():
+        key = crc32(id_.encode("utf-8", "surrogatepass")) % _KEYS
+        alone[key] = is_alone or alone.get(key, False)
+    return [
+        f"SELECT pg_advisory_xact_lock{'' if is_alone else '_shared'}({_ID_CLASS}, {key})"
+        for key, is_alone in sorted(alone.items())
+    ]

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from userops.core.calendar import micros
 from userops.core.commands import Command
-from userops.points import chain, recording
+from userops.points import chain
 from userops.points.books import Period, Span
 from userops.points.stores.declared import Declared
+from userops.points.stores.rows import (
+    WalletRow,
+    hold_state,
+    lot_state,
+    read_debts,
+    read_entry,
+    read_sweep,
+    read_words,
+)
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
 from userops.points.values import Currency, Entry, Fund, LotState, Receipt
-from userops.points.wallet import DebtState, HoldState, Wallet, in_order
+from userops.points.wallet import HoldState, Wallet, in_order
+
+#: So many ids are claimed one by one; the database's table of locks is not for whole imports.
+MOST_CLAIMS = 64
 
 
 class NotLocked(Exception):
@@ -26,20 +36,6 @@ class NotLocked(Exception):
     def __init__(self, members: Iterable[str]) -> None:
         super().__init__("wallets must be locked first")
         self.members = tuple(members)
-
-
-@frozen
-class WalletRow:
-    """What a wallet's row says beyond the running state."""
-
-    no: int
-    member: str
-    commitment: str
-    latest: int
-    length: int
-    tip: bytes
-    debts: str
-    open_holds: int
 
 
 @define(eq=False)
@@ -60,6 +56,9 @@ class Session:
     wallets: dict[str, Wallet | None] = field(factory=dict, init=False)
     lots: dict[str, LotState] = field(factory=dict, init=False)
     unknown: set[str] = field(factory=set, init=False)
+    #: Ids of commands that were claimed before they were looked for, and those that were too many for it.
+    claimed: set[str] = field(factory=set, init=False)
+    unclaimed: set[str] = field(factory=set, init=False)
     _drawn: list[int] = field(factory=list, init=False)
     _last: int | None = field(default=None, init=False)
 
@@ -79,7 +78,7 @@ class Session:
     def declarations(self) -> list[tuple[int, tuple[str, ...]]]:
         """The chain of declarations and erasures."""
         rows = self.wire.rows(self.sql.declarations, (0,))
-        return [(after, tuple(json.loads(words))) for _, after, words, _ in rows]
+        return [(after, read_words(place, words)) for place, after, words, _ in rows]
 
     # -- Wallets ------------------------------------------------------------------------------------------
 
@@ -119,7 +118,7 @@ class Session:
                 member=row.member,
                 lots=in_order([*lots.get(row.member, ()), *self._held_alive(row, held)]),
                 holds=tuple(held),
-                debts=tuple(DebtState(*debt) for debt in json.loads(row.debts)) if row.debts else (),
+                debts=read_debts(row),
                 latest=row.latest,
                 length=row.length,
             )
@@ -155,13 +154,8 @@ class Session:
     # -- Lots and holds -----------------------------------------------------------------------------------
 
     def _lot(self, values: Sequence[Any]) -> LotState:
-        id_, _, currency, fund, cost, earned, available, ends, rule, origin, original, *rest = values
-        place, within, is_issue, left, written, member = rest
-        lot = LotState(
-            currency, ends, available, (place, within), id_, member, fund, Decimal(cost), earned, rule, origin,
-            original, is_issue == 1, left, written,
-        )  # fmt: skip
-        self.lots[id_] = lot
+        lot = lot_state(values)
+        self.lots[lot.id] = lot
         return lot
 
     def lot(self, lot: str) -> LotState | None:
@@ -194,11 +188,11 @@ class Session:
         others: list[tuple[Any, ...]] = []
         if count > 1:
             others = self.wire.rows(self.sql.other_members, (sequence,))
-        return recording.read(id_, sequence, (member, *(other[0] for other in others)), content)
+        return self.read_entry(sequence, id_, (member, *(other[0] for other in others)), content)
 
     def read_entry(self, sequence: int, id_: str, members: Sequence[str], content: str) -> Entry:
         """Return an entry from what its row and its wallets say."""
-        return recording.read(id_, sequence, tuple(members), content)
+        return read_entry(sequence, id_, members, content)
 
     def entry(self, entry: str) -> Entry | None:
         """Return an entry."""
@@ -215,8 +209,18 @@ class Session:
         """Return a posted `Expire` and its receipt."""
         if id_ in self.unknown:
             return None
+        self._claim(id_)
         rows = self.wire.rows(self.sql.sweep, (id_,))
         return read_sweep(rows[0]) if rows else None
+
+    def _claim(self, id_: str) -> None:
+        if not self.is_posting or not self.driver.locks_rows or id_ in self.claimed:
+            return
+        if len(self.claimed) < MOST_CLAIMS:
+            self.driver.claim(self.wire, {id_: False})
+            self.claimed.add(id_)
+        else:
+            self.unclaimed.add(id_)
 
     def entries(
         self,
@@ -330,18 +334,3 @@ class Session:
         row = self.row(member)
         assert row is not None, "an entry's member has a wallet"  # noqa: S101
         return row.commitment
-
-
-def hold_state(values: Sequence[Any]) -> HoldState:
-    """Return a hold's state from its row, the member's id at the end."""
-    id_, _, currency, points, at, expires_at, allocations, resolved_by, resolved_at, _, member = values
-    pairs = tuple((lot, n) for lot, n in json.loads(allocations))
-    return HoldState(id_, member, currency, points, at, expires_at, pairs, resolved_by, resolved_at)
-
-
-def read_sweep(row: Sequence[Any]) -> tuple[Command, Receipt]:
-    """Return a posted `Expire` and its receipt as their row keeps them."""
-    id_, _, sequence, content, _ = row
-    command, expired = json.loads(content)
-    receipt = Receipt(id_, sequence, (), tuple((lot, points) for lot, points in expired))
-    return recording.read_command(id_, command), receipt

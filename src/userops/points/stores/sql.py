@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
 from attrs import define, field
 from numpy.random import Generator
+from sqlalchemy.engine import Dialect
 
 from userops.core.calendar import micros
 from userops.core.chance import stream
@@ -20,9 +21,9 @@ from userops.points.books import Books, Store, members_of
 from userops.points.stores import migrations
 from userops.points.stores.checking import AuditedSession
 from userops.points.stores.declared import Declared
-from userops.points.stores.session import NotLocked, Session
+from userops.points.stores.session import MOST_CLAIMS, NotLocked, Session
 from userops.points.stores.statements import Statements
-from userops.points.stores.wire import Driver, Wire
+from userops.points.stores.wire import NO_CLAIMS, Driver, Wire
 from userops.points.stores.writing import (
     Outdated,
     declare,
@@ -34,6 +35,9 @@ from userops.points.stores.writing import (
 from userops.points.values import Currency, Fund
 
 T = TypeVar("T")
+
+#: The statements of each dialect; nothing in them changes.
+_COMPILED: dict[tuple[str, str], Statements] = {}
 
 #: The first wait before a transaction is tried again, doubled each time up to the last.
 _FIRST_WAIT, _LAST_WAIT = 0.002, 0.25
@@ -78,6 +82,7 @@ class _Try:
     """What earlier tries of a transaction taught: what to lock before anything is read."""
 
     members: set[str]
+    claims: Mapping[str, bool] = NO_CLAIMS
     periods: set[tuple[str, str]] = field(factory=set)
     counters: set[str] = field(factory=set)
     lockings: int = 0
@@ -96,7 +101,7 @@ class SqlStore:
         """Make the tables, or check and lift what is there."""
         self._driver: Driver = driver
         self._salt, self._rng = salt, rng
-        self._sql = Statements(driver.dialect)
+        self._sql = _statements(driver.dialect)
         self._declared = Declared()
 
         def prepare(trial: _Try) -> None:
@@ -128,7 +133,8 @@ class SqlStore:
         self, members: Iterable[str], work: Callable[[Books], T], commands: Sequence[object] = ()
     ) -> T:
         """Run `work` on the books and keep what it changed; run it again when the database asks for it."""
-        trial = _Try({*members, *(member for command in commands for member in members_of(command))})
+        named = {member for command in commands for member in members_of(command)}
+        trial = _Try({*members, *named}, _claims(commands))
         ids = sorted({id_ for one in commands if isinstance(id_ := getattr(one, "id", None), str)})
 
         def attempt(trial: _Try) -> T:
@@ -136,6 +142,7 @@ class SqlStore:
                 session = self._begin(wire, trial, commands)
                 if ids:
                     session.know_ids(ids)
+                    session.unclaimed.update(set(ids).difference(session.claimed))
                 books = Books(session)
                 result = work(books)
                 keeping[0] = not _was_kept(session, trial) and _has_changes(books)
@@ -154,6 +161,7 @@ class SqlStore:
             if trial.members:
                 session.load(sorted(trial.members))
             return session
+        session.claimed.update(trial.claims)
         wanted = {*trial.members, *_targets(session, commands)}
         if wanted:
             self._lock_wallets(session, sorted(wanted))
@@ -193,7 +201,8 @@ class SqlStore:
         """
         keep = [trial is not None]
         try:
-            self._driver.begin(wire, posting=trial is not None)
+            claims = NO_CLAIMS if trial is None else trial.claims
+            self._driver.begin(wire, posting=trial is not None, claims=claims)
             yield keep
             if trial is not None and keep[0]:
                 trial.is_in_doubt = True
@@ -234,7 +243,7 @@ class SqlStore:
                 raise InvalidValue(f"the counter {name!r} would pass its limit")
         trial.failures += 1
         if trial.failures >= 4 * self._driver.attempts:
-            raise StoreUnavailable("a budget kept changing while points were to be issued from it")
+            raise StoreUnavailable("budgets or ids kept changing while they were to be used")
         trial.periods.update(outdated.periods)
         trial.counters.update(outdated.counters)
 
@@ -290,9 +299,10 @@ class SqlStore:
         """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
 
         def attempt(trial: _Try) -> str:
-            with self._driver.connection() as wire, self._transaction(wire, trial):
+            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
                 session = self._begin(wire, trial, ())
                 if trial.is_in_doubt and session.wallet(member) is None and session.wallet(trial.erased):
+                    keeping[0] = False  # A row made to be locked would name the member once more.
                     return trial.erased
                 trial.erased = erased = erased_name(session)
                 row = session.row(member)
@@ -317,8 +327,28 @@ class SqlStore:
         self._driver.close()
 
 
+def _statements(dialect: Dialect) -> Statements:
+    """Return the statements of a dialect: compiled once per process, for that takes longer than opening a file."""
+    key = (dialect.name, dialect.paramstyle)
+    if key not in _COMPILED:
+        _COMPILED[key] = Statements(dialect)
+    return _COMPILED[key]
+
+
 def _has_changes(books: Books) -> bool:
     return bool(books.changes.entries or books.changes.sweeps or books.changes.counters)
+
+
+def _claims(commands: Sequence[object]) -> dict[str, bool]:
+    """Return which ids to claim before anything is read: those of `Expire`s alone, of others unless too many."""
+    alone: dict[str, bool] = {}
+    for command in commands:
+        id_ = getattr(command, "id", None)
+        if isinstance(id_, str):
+            alone[id_] = isinstance(command, Expire) or alone.get(id_, False)
+    if len(alone) <= MOST_CLAIMS:
+        return alone
+    return {id_: is_alone for id_, is_alone in alone.items() if is_alone}
 
 
 def _first_id(books: Books) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from userops.errors import IncompatibleLedger, StoreUnavailable
 from userops.points.stores.schema import APPLICATION_ID
-from userops.points.stores.wire import Wire
+from userops.points.stores.wire import NO_CLAIMS, Wire
 
 #: STRICT tables came with this release.
 _OLDEST = (3, 37, 0)
@@ -110,8 +110,9 @@ class SQLite:
             self._connection.close()
             self._connection = None
 
-    def begin(self, wire: Wire, *, posting: bool) -> None:
+    def begin(self, wire: Wire, *, posting: bool, claims: Mapping[str, bool] = NO_CLAIMS) -> None:
         """Begin; to post, the file is locked first, so that nothing read can be outdated when it is written."""
+        del claims  # Who posts has every id to itself.
         wire.run("BEGIN IMMEDIATE" if posting else "BEGIN")
 
     def end(self, wire: Wire, *, keep: bool) -> None:
@@ -137,6 +138,14 @@ class SQLite:
     def has_tables(self, wire: Wire) -> bool:
         """Say whether the ledger's tables are there."""
         return bool(wire.value("SELECT 1 FROM sqlite_master WHERE name = 'ledger_meta'"))
+
+    def claim(self, wire: Wire, claims: Mapping[str, bool]) -> None:
+        """Nothing is claimed where the whole file is locked."""
+        raise NotImplementedError
+
+    def claim_all(self, wire: Wire) -> None:
+        """Nothing is claimed where the whole file is locked."""
+        raise NotImplementedError
 
     def draw(self, wire: Wire, count: int) -> list[int]:
         """Sequences are not drawn here: each is the last and one."""

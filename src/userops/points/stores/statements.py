@@ -147,7 +147,7 @@ class Statements:
         self.entries_of_rule_within = self._of_rule_within(mine, joined, is_of_rule=True)
         self.entries_of_no_rule_within = self._of_rule_within(mine, joined, is_of_rule=False)
         self.entries_of_reference = self._of_member(mine, joined, entry.c.reference)
-        self.sweep, _ = self._one_and_many(select(sweep), sweep.c.id)
+        self.sweep, self.sweeps = self._one_and_many(select(sweep), sweep.c.id)
         ids = [select(table.c.id).where(self._among(table.c.id)) for table in (entry, sweep, lot)]
         self.known_ids = self._text(union_all(*ids))
         ids = [select(table.c.id).where(table.c.id == bindparam("id")) for table in (entry, sweep, lot)]

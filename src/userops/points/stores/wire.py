@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from sqlalchemy.engine import Dialect
+
+#: Claims of no id.
+NO_CLAIMS: Mapping[str, bool] = MappingProxyType({})
 
 
 class Wire:
@@ -67,8 +71,18 @@ class Driver(Protocol):
     def connection(self) -> AbstractContextManager[Wire]:
         """Return a context with a wire to a connection; one that ends in an error may be dropped."""
 
-    def begin(self, wire: Wire, *, posting: bool) -> None:
-        """Begin a transaction: to post, or to read one moment."""
+    def begin(self, wire: Wire, *, posting: bool, claims: Mapping[str, bool] = NO_CLAIMS) -> None:
+        """Begin a transaction: to post, with the claims of its ids, or to read one moment."""
+
+    def claim(self, wire: Wire, claims: Mapping[str, bool]) -> None:
+        """Claim ids until the transaction ends, where rows are locked: {id: alone, or beside others}.
+
+        Entries and posted `Expire`s stand in two tables, so no unique index keeps an id from standing in both.
+        An `Expire` claims its id alone, another command beside others: what they find under the id stays so.
+        """
+
+    def claim_all(self, wire: Wire) -> None:
+        """Claim all ids of those who claim them so, at the very end of a transaction."""
 
     def end(self, wire: Wire, *, keep: bool) -> None:
         """Commit, or roll back."""

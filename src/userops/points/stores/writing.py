@@ -12,7 +12,8 @@ from attrs import define, evolve, field
 from userops.core.calendar import micros
 from userops.points import chain, recording
 from userops.points.books import Changes, Period
-from userops.points.stores.session import Session, WalletRow
+from userops.points.stores.rows import WalletRow, damaged, read_sweep
+from userops.points.stores.session import Session
 from userops.points.stores.statements import Statements
 from userops.points.stores.wire import Wire
 from userops.points.values import LotState
@@ -23,10 +24,10 @@ _NO_LIMIT = 2**63 - 1
 
 
 class Outdated(Exception):
-    """A budget or counter has less left than was read: decide again, with these rows locked first."""
+    """A budget or counter has less left than was read, or an id was used: decide again, these rows locked first."""
 
     def __init__(self, periods: Sequence[Period] = (), counters: Sequence[str] = ()) -> None:
-        super().__init__("a budget or counter has moved on")
+        super().__init__("a budget or counter has moved on, or an id was used")
         self.periods, self.counters = tuple(periods), tuple(counters)
 
 
@@ -57,6 +58,19 @@ def write(session: Session, changes: Changes) -> None:
     if changes.counters and not changes.entries:
         declare(session.wire, sql, chain.counted_words(changes.counters))
     _count(session, changes)
+    if session.driver.locks_rows and (changes.sweeps or session.unclaimed):
+        _check_ids(session, changes)
+
+
+def _check_ids(session: Session, changes: Changes) -> None:
+    """See once more that no id stands in both tables; nothing is waited for after this but the commit."""
+    wire, sql, many = session.wire, session.sql, session.driver.many
+    session.driver.claim_all(wire)
+    unclaimed = wire.rows(sql.sweeps, (many(sorted(session.unclaimed)),)) if session.unclaimed else []
+    if any(row[0] not in changes.sweeps for row in unclaimed) or any(
+        wire.rows(sql.entry, (id_,)) for id_ in changes.sweeps
+    ):
+        raise Outdated
 
 
 def _row(session: Session, member: str) -> WalletRow:
@@ -199,29 +213,37 @@ def _write_sweeps(session: Session, changes: Changes) -> None:
         member = getattr(command, "member", None)
         rows.append((id_, member, receipt.sequence, content, seal(id_, receipt.sequence, content)))
     session.wire.run_many(session.sql.insert["ledger_sweep"], rows)
-    count = int(session.wire.value(session.sql.lock_meta, ("sweeps",)))
+    count = _counted(session.wire, session.sql, "sweeps")
     session.wire.run(session.sql.set_meta, (str(count + len(rows)), "sweeps"))
 
 
 def renamed_sweep(row: Sequence[Any], erased: str) -> tuple[Any, ...]:
     """Return (member, content, seal, id) of a posted `Expire` whose member was erased."""
-    id_, _, sequence, content, _ = row
-    text, expired = json.loads(content)
-    before: Any = recording.read_command(id_, text)
+    id_, _, sequence, _, _ = row
+    found, receipt = read_sweep(row)
+    before: Any = found
     command = evolve(before, member=erased)
-    content = _encode([recording.write_command(command), expired])
+    content = _encode([recording.write_command(command), receipt.expired])
     return (erased, content, seal(id_, sequence, content), id_)
 
 
 def declare(wire: Wire, sql: Statements, words: tuple[str, ...]) -> None:
     """Append to the chain of declarations, whose count is locked."""
-    count = int(wire.value(sql.lock_meta, ("declarations",)))
+    count = _counted(wire, sql, "declarations")
     rows = wire.rows(sql.declarations, (count - 1,)) if count else []
     after = wire.value(sql.last_sequence) or 0
     tip = declaration_tip(bytes(rows[-1][3]) if rows else chain.EMPTY_TIP, after, words)
     text = json.dumps(words, ensure_ascii=False)
     wire.run(sql.insert["ledger_declaration"], (count + 1, after, text, tip))
     wire.run(sql.set_meta, (str(count + 1), "declarations"))
+
+
+def _counted(wire: Wire, sql: Statements, name: str) -> int:
+    """Return how many rows a table has, and lock that number."""
+    text = wire.value(sql.lock_meta, (name,))
+    if not isinstance(text, str) or not (text.isascii() and text.isdigit()):
+        raise damaged("meta", name)
+    return int(text)
 
 
 def declaration_tip(tip: bytes, after: int, words: tuple[str, ...]) -> bytes:
