@@ -110,6 +110,10 @@ class Draft:
 
     def take(self, lot: LotState, points: int) -> None:
         """Take points out of a lot; those already recorded as expired come back from there."""
+        if (
+            self.at < self.wallet(lot.member).latest
+        ):  # History told what was free; the books tell how it stands.
+            lot = self.lot(lot.id)
         from_expired = min(points - self.loose(lot, points), lot.written) if lot.written else 0
         self.leg(wallet_account(lot.member), from_expired - points, lot.id)
         if from_expired:
