@@ -1,15 +1,18 @@
 """J1: the columnar replay against compiled loops, SQL windows, a heap in Python, and the sort it cannot do without.
 
 Judged by user CPU time: page faults on large temporaries swing wall time up to fivefold on a shared machine.
-Run: python tests/benchmarks/bench_replay.py [rows …]        (default 100000 1000000 10000000)
+Run: python tests/benchmarks/bench_replay.py [rows …] [--jobs general] [--members skewed] [--seconds 60]
+(default 100000 1000000 10000000, all jobs, uniform and skewed members; about 25 minutes on a quiet machine)
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import resource
 import statistics
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,8 +27,8 @@ from pairing import versions
 from userops.points import replay
 
 DAY = 86_400_000_000
-#: Rows up to which the slow ones take part, and several rounds are run.
-SMALL = 2_000_000
+#: Fewer rows are replayed several times a turn; how many turns there are at most.
+SMALL, ROUNDS = 2_000_000, 5
 
 
 def history(
@@ -64,17 +67,28 @@ def _user_seconds() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_utime
 
 
-def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median user CPU seconds of each contestant; they take turns after one untimed round."""
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]], rows: int, rounds: int, seconds: float
+) -> dict[str, float]:
+    """Return the median user CPU seconds of each contestant; they take turns.
+
+    Few rows are replayed several times a turn, after a round that is not timed: the clock has coarse ticks. No
+    round but the first begins after so many seconds.
+    """
+    times, warm = max(1, SMALL // rows // 2), rows < SMALL
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    begin = time.perf_counter()
+    for turn in range(-1 if warm else 0, rounds):
+        if turn > 0 and time.perf_counter() - begin > seconds:
+            break
         for name, run in contestants.items():
             gc.collect()
             start = _user_seconds()
-            run()
-            if turn:
-                seconds[name].append(_user_seconds() - start)
-    return {name: statistics.median(found) for name, found in seconds.items()}
+            for _ in range(times if turn >= 0 else 1):
+                run()
+            if turn >= 0:
+                found[name].append((_user_seconds() - start) / times)
+    return {name: statistics.median(took) for name, took in found.items()}
 
 
 def packed_sort(columns: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -139,6 +153,15 @@ def _check(columns: Mapping[str, np.ndarray], peer: tuple[np.ndarray, ...]) -> N
         raise SystemExit("the contestants differ")
 
 
+def _check_sql(columns: Mapping[str, np.ndarray], peer: Mapping[str, np.ndarray]) -> None:
+    """The windows found the same allocations, in whatever order."""
+    done = replay(columns)
+    ours, theirs = np.lexsort((done.lot, done.event)), np.lexsort((peer["lot"], peer["spend"]))
+    names = (("spend", done.event), ("lot", done.lot), ("points", done.points))
+    if not all(np.array_equal(np.asarray(peer[name])[theirs], found[ours]) for name, found in names):
+        raise SystemExit("the windows differ")
+
+
 def _lines(name: str, rows: int, seconds: Mapping[str, float]) -> None:
     """Print one job's contestants, in user CPU time."""
     ours = seconds["userops"]
@@ -147,7 +170,8 @@ def _lines(name: str, rows: int, seconds: Mapping[str, float]) -> None:
         if peer != "userops":
             print(
                 f"    {peer:<24} {found * 1e9 / rows:>8.0f} ns a row   ours is {ours / found:>6.2f} x, "
-                f"theirs {found / ours:>6.2f} x"
+                f"theirs {found / ours:>6.2f} x",
+                flush=True,
             )
 
 
@@ -156,7 +180,7 @@ def _given(columns: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], int]:
     return [columns[name] for name in names], int(columns["member"].max()) + 1
 
 
-def in_earning_order(rows: int, *, skewed: bool) -> float:
+def in_earning_order(rows: int, *, skewed: bool, seconds: float) -> float:
     """Print how the contestants do where lots expire in earning order; return our seconds."""
     columns = history(rows, skewed=skewed)
     given, members = _given(columns)
@@ -168,17 +192,20 @@ def in_earning_order(rows: int, *, skewed: bool) -> float:
     }
     _check(columns, contestants["numba, queue per member"]())  # type: ignore[arg-type]
     _check(columns, contestants["numba, grouped first"]())  # type: ignore[arg-type]
-    seconds = interleaved(contestants, 5 if rows < SMALL else 2)
-    seconds |= interleaved({"duckdb, windows": duckdb_windows(columns)}, 1)
-    _lines(f"earning order, {'skewed' if skewed else 'uniform'}", rows, seconds)
-    return seconds["userops"]
+    found = interleaved(contestants, rows, ROUNDS, seconds)
+    windows = duckdb_windows(columns)
+    if rows < SMALL:
+        _check_sql(columns, windows())  # type: ignore[arg-type]
+    found |= interleaved({"duckdb, windows": windows}, rows, 2, seconds)
+    _lines(f"earning order, {'skewed' if skewed else 'uniform'}", rows, found)
+    return found["userops"]
 
 
-def in_general(rows: int, *, skewed: bool) -> float:
+def in_general(rows: int, *, skewed: bool, seconds: float) -> float:
     """Print how they do with 20% of expiries inverted and 5% reversals; return our seconds.
 
     The compiled lists are left out where members are skewed: entering a lot into the list of the heaviest
-    member takes as long as the list.
+    member takes as long as the list. The heap takes one turn of its own, being slow.
     """
     columns = history(rows, skewed=skewed, inverted=0.2, reversals=0.05)
     (given, members), undone = _given(columns), columns["undoes"]
@@ -193,13 +220,11 @@ def in_general(rows: int, *, skewed: bool) -> float:
         }
         _check(columns, contestants["numba, list per member"]())  # type: ignore[arg-type]
         _check(columns, contestants["numba, grouped first"]())  # type: ignore[arg-type]
-    seconds = interleaved(contestants, 5 if rows < SMALL else 2)
-    if rows < SMALL:
-        start = _user_seconds()
-        replay_peers.plain_heap(*given, undone)
-        seconds["heap in Python"] = _user_seconds() - start
-    _lines(f"20% inverted, 5% reversals, {'skewed' if skewed else 'uniform'}", rows, seconds)
-    return seconds["userops"]
+    found = interleaved(contestants, rows, ROUNDS, seconds)
+    heap = {"heap in Python": lambda: replay_peers.plain_heap(*given, undone)}
+    found |= interleaved(heap, SMALL, 1, seconds)
+    _lines(f"20% inverted, 5% reversals, {'skewed' if skewed else 'uniform'}", rows, found)
+    return found["userops"]
 
 
 def memory(rows: int, **how: float) -> float:
@@ -214,25 +239,32 @@ def memory(rows: int, **how: float) -> float:
     return peak / rows
 
 
-def main(sizes: list[int]) -> None:
+def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", type=lambda text: int(float(text)), default=[10**5, 10**6, 10**7])
+    parser.add_argument("--jobs", nargs="+", choices=["earning", "general", "memory"], default=None)
+    parser.add_argument("--members", nargs="+", choices=["uniform", "skewed"], default=["uniform", "skewed"])
+    parser.add_argument("--seconds", type=float, default=120, help="no round begins later, by the clock")
+    asked = parser.parse_args()
+    jobs, small, large = asked.jobs or ["earning", "general", "memory"], min(asked.rows), max(asked.rows)
     print(versions("numpy", "numba", "duckdb"), flush=True)
-    for skewed in (False, True):
-        for name, job in (("earning order", in_earning_order), ("general", in_general)):
-            found = {rows: job(rows, skewed=skewed) for rows in sizes}
-            small, large = min(sizes), max(sizes)
+    for members in asked.members:
+        skewed = members == "skewed"
+        for name, job in (("earning", in_earning_order), ("general", in_general)):
+            if name not in jobs:
+                continue
+            found = {rows: job(rows, skewed=skewed, seconds=asked.seconds) for rows in asked.rows}
             if small < large:
                 growth = np.log(found[large] / found[small]) / np.log(large / small)
-                print(f"growth slope, {name}, {'skewed' if skewed else 'uniform'}: {growth:.2f}", flush=True)
-    for how in ({}, {"inverted": 0.2, "reversals": 0.05}):
-        for skewed in (False, True):
-            words = "general" if how else "earning order"
-            print(
-                f"extra memory, {words}, {'skewed' if skewed else 'uniform'}: "
-                f"{memory(max(sizes), skewed=skewed, **how):.0f} B a row",
-                flush=True,
-            )
+                print(f"growth slope, {name}, {members}: {growth:.2f}", flush=True)
+        if "memory" in jobs:
+            for name, how in (("earning", {}), ("general", {"inverted": 0.2, "reversals": 0.05})):
+                taken = memory(large, skewed=skewed, **how)
+                print(f"extra memory, {name}, {members}, {large:,} rows: {taken:.0f} B a row", flush=True)
 
 
 if __name__ == "__main__":
-    main([int(float(size)) for size in sys.argv[1:]] or [10**5, 10**6, 10**7])
+    main()

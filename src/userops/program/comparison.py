@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +14,7 @@ from attrs import field, frozen
 from userops.core.conditions import Condition
 from userops.core.expiry import MAX_SPAN, Expiry
 from userops.core.tables import Table
-from userops.points import Ledger
+from userops.program.replaying import Replay
 from userops.program.rulebook import Rulebook
 from userops.program.rules import EarnRule, Fixed, Grant, Limit, Proportional, Streak
 from userops.program.rules import Table as PointsTable
@@ -236,19 +235,19 @@ class WhatIf:
 
 
 def what_if(
-    before: Ledger,
-    after: Ledger,
+    before: Replay,
+    after: Replay,
     members: Mapping[str, Mapping[str, Any]],
     conditions: Mapping[str, Condition],
     currency: str,
 ) -> WhatIf:
-    """Compare two ledgers that the same events were run into."""
+    """Compare what the same history leads to under two programs."""
     # A currency that only one of the programs has: the other gives none of it.
     totals: list[tuple[dict[str, int], dict[str, int]]] = [
-        _given(ledger, currency)
-        if currency in ledger.currencies or currency not in other.currencies
+        books.granted(currency)
+        if currency in books.program.currencies or currency not in other.program.currencies
         else ({}, {})
-        for ledger, other in ((before, after), (after, before))
+        for books, other in ((before, after), (after, before))
     ]
     names = sorted({member for by_member, _ in totals for member in by_member} | set(members))
     changes = tuple(Change(name, totals[0][0].get(name, 0), totals[1][0].get(name, 0)) for name in names)
@@ -261,22 +260,3 @@ def what_if(
             Change(words, sum(change.before for change in held), sum(change.after for change in held))
         )
     return WhatIf(changes, by_fund, tuple(by_condition))
-
-
-def _given(ledger: Ledger, currency: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Return points given by member, and by fund, less what undone earns took back."""
-    by_member: dict[str, int] = defaultdict(int)
-    by_fund: dict[str, int] = defaultdict(int)
-    fund_of: dict[str, str] = {}
-    for entry in ledger.entries(currency=currency):
-        command: Any = entry.command
-        if entry.kind == "earn":
-            points, fund_of[entry.id] = command.points, command.fund
-            fund = command.fund
-        elif entry.kind == "reverse" and command.entry in fund_of:
-            points, fund = -(entry.recovered + entry.indebted), fund_of[command.entry]
-        else:
-            continue
-        by_member[entry.member] += points
-        by_fund[fund] += points
-    return by_member, by_fund

@@ -255,7 +255,7 @@ def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
         asked = rule.points.rounding.apply(exact) if isinstance(rule.points, Proportional) else int(exact)
         sink = deciding.program.sinks.get(rule.sink)
         if sink is not None and sink.share_at_most is not None:
-            most = _most_of_bill(record, sink.share_at_most)
+            most = most_of_bill(record, sink.share_at_most)
             if asked > most:
                 why = f"at most {most:,} points may pay this bill at {sink.name}"
                 return Outcome(rule=rule.name, status=Status.REFUSED, asked=asked, why=why)
@@ -274,7 +274,8 @@ def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
     )
 
 
-def _most_of_bill(record: dict[str, Any], share: Fraction) -> int:
+def most_of_bill(record: Mapping[str, Any], share: Fraction) -> int:
+    """Return the most points that may pay a bill of the event."""
     bill = record.get("bill")
     if isinstance(bill, bool) or not isinstance(bill, int | Decimal):
         raise InvalidValue("the event's field 'bill' must be an int or a Decimal")

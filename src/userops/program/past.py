@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from userops.core.ids import derived_id
 from userops.points import Entry, Posting
 from userops.program.rulebook import Rulebook
-from userops.program.state import Bucket, Given, Noted, State, read_state
+from userops.program.state import Bucket, Given, Noted, State, read_state, value_of
 
 _FIRST_LOOK = timedelta(days=64)
 
@@ -32,9 +32,7 @@ class Read:
     @property
     def value(self) -> Sequence[tuple[datetime, int]]:
         """The history of the tiers' currency: standing follows from all of it."""
-        return read_state(
-            self.posting.entries(self.member), self.program.prefix, self.program.value_currency
-        ).value
+        return value_of(self.posting.entries(self.member), self.program.value_currency)
 
     def granted(
         self, rules: Collection[str], start: datetime | None = None, end: datetime | None = None
@@ -85,9 +83,14 @@ class Read:
             self.program.value_currency,
         )
         undone = self.posting.undone(one.entry for one in state.given)
+        if not undone:
+            return state
         return evolve(
             state,
-            given=tuple(evolve(one, left=one.points - undone.get(one.entry, 0)) for one in state.given),
+            given=tuple(
+                evolve(one, left=one.points - undone[one.entry]) if one.entry in undone else one
+                for one in state.given
+            ),
         )
 
 

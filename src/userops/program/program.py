@@ -17,7 +17,7 @@ from userops.core.events import Event, Record
 from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import comparison, offers, reading, replaying, running
+from userops.program import comparison, offers, reading, replaying, running, taking
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
 from userops.program.milestones import conversions_of
@@ -143,7 +143,7 @@ class Program(Rulebook):
         a data frame, or the path of a CSV or Parquet file. They take effect by (`at`, place in the list);
         order="recorded" keeps the list's order, and so reproduces a ledger that events reached late.
         """
-        return replaying.replay(self, events, members, order)
+        return replaying.replay(self, events, _members(members), order)
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.
@@ -165,7 +165,7 @@ class Program(Rulebook):
 
     def what_if(
         self,
-        events: Iterable[Event],
+        events: Any,
         other: Program,
         *,
         members: Members = None,
@@ -174,12 +174,12 @@ class Program(Rulebook):
     ) -> comparison.WhatIf:
         """Replay the events under both programs; return who wins and loses by `other`, by member and fund.
 
+        `events` are what `replay` takes.
+
         `conditions` name groups of members by their records (`members`), and are totalled too.
         """
-        listed, other = list(_events(events)), _program(other)
-        before, after = Ledger.in_memory(), Ledger.in_memory()
-        self.run(listed, before, members)
-        other.run(listed, after, members)
+        history, members, other = taking.history_of(events, self.tz), _members(members), _program(other)
+        before, after = self.replay(history, members), other.replay(history, members)
         return comparison.what_if(before, after, members or {}, conditions or {}, currency)
 
     def referral_credits(self, graph: ReferralGraph, events: Iterable[Event]) -> Credits:

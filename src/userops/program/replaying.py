@@ -18,9 +18,12 @@ from userops.points import Balance, Entry, Fund, FundingRow, Ledger, Lot, Replay
 from userops.points.replaying import Kind
 from userops.points.replaying import replay as replay_points
 from userops.program import running
-from userops.program.columnar import Commands, TooLarge, alone, commands_of, why_not
+from userops.program.cases import TooLarge
+from userops.program.columnar import Commands, SharedOut, alone, commands_of, why_not
+from userops.program.occasions import Facts
 from userops.program.rulebook import Rulebook
 from userops.program.rules import EarnRule
+from userops.program.shortage import Elsewhere
 from userops.program.taking import History, history_of
 
 Members = Mapping[str, Mapping[str, Any]] | None
@@ -35,20 +38,32 @@ def replay(program: Rulebook, events: Any, members: Members = None, order: str =
     places = np.arange(len(history))
     if order == "time":
         places = np.argsort(history.at, kind="stable")
-    plain = alone(history)
-    reason = why_not(program)
-    if reason or (order == "recorded" and bool((history.at[1:] < history.at[:-1]).any())):
+    facts = Facts(program, history, places, members or {})
+    plain = alone(program, facts)
+    if why_not(program):
         plain[:] = True
+    ledger, elsewhere = _run(facts, plain, members)
     member = history.codes("member")[0]
     try:
-        commands = commands_of(program, history, places.compress(~plain[member[places]]), members)
-    except TooLarge:
+        commands = commands_of(facts.among(places.compress(~plain[member[places]])), elsewhere)
+    except (TooLarge, SharedOut):
         plain[:] = True
-        commands = commands_of(program, history, places[:0], members)
-    ledger = _ledger_of(program)
-    for place in places.compress(plain[member[places]]).tolist():
-        running.handle(program, history.event(place), ledger, members)
+        ledger, _ = _run(facts, plain, members)
+        commands = commands_of(facts.among(places[:0]), Elsewhere())
     return Replay(program, history, members, plain, ledger, commands, places)
+
+
+def _run(facts: Facts, plain: NDArray[np.bool_], members: Members) -> tuple[Ledger, Elsewhere]:
+    """Post the events of some members one by one; return the ledger, and what was granted."""
+    program, elsewhere = facts.program, Elsewhere()
+    versions: dict[str, list[int]] = {}
+    for place, rule in enumerate(program.earn):
+        versions.setdefault(rule.name, []).append(place)
+    ledger, member = _ledger_of(program), facts.history.codes("member")[0]
+    for place in facts.places.compress(plain[member[facts.places]]).tolist():
+        decision = running.handle(program, facts.history.event(place), ledger, members)
+        elsewhere.note(place, decision, versions, facts)
+    return ledger, elsewhere
 
 
 def _ledger_of(program: Rulebook) -> Ledger:
@@ -136,6 +151,8 @@ class Replay:
         code = self._known.get(identifier(member, "member"), -1)
         if code < 0 or self._is_plain[code]:
             return self._ledger
+        if self._commands.is_bound:
+            return self._of_all()
         if member not in self._single:
             mine = np.flatnonzero(self._history.codes("member")[0] == code)
             ledger = _ledger_of(self.program)
@@ -210,11 +227,44 @@ class Replay:
         """
         if member is not None:
             return self._ledger_for(member).entries(member, **chosen)
+        return self._of_all().entries(**chosen)
+
+    def _of_all(self) -> Ledger:
+        """Return a ledger that holds all entries."""
         if self._whole is None:
             self._whole = _ledger_of(self.program)
             for place in self._places.tolist():
                 running.handle(self.program, self._history.event(place), self._whole, self._members)
-        return self._whole.entries(**chosen)
+        return self._whole
+
+    def granted(self, currency: str = "points") -> tuple[dict[str, int], dict[str, int]]:
+        """Return points given by member, and by fund, less what was taken back of them."""
+        by_member: dict[str, int] = defaultdict(int)
+        by_fund: dict[str, int] = defaultdict(int)
+        fund_of: dict[str, str] = {}
+        for entry in self._ledger.entries(currency=currency):
+            command: Any = entry.command
+            if entry.kind == "earn":
+                points, fund_of[entry.id] = command.points, command.fund
+                fund = command.fund
+            elif entry.kind == "reverse" and command.entry in fund_of:
+                points, fund = -(entry.recovered + entry.indebted), fund_of[command.entry]
+            else:
+                continue
+            by_member[entry.member] += points
+            by_fund[fund] += points
+        commands, (codes, names) = self._commands, self._history.codes("member")
+        for place, rule in enumerate(self.program.earn):
+            mine = np.flatnonzero(commands.rule == place) if rule.currency == currency else ()
+            if len(mine):
+                points_of = commands.points.take(mine)
+                by_fund[rule.fund] += int(points_of.sum())
+                member, where = np.unique(codes.take(commands.event.take(mine)), return_inverse=True)
+                totals = np.zeros(len(member), np.int64)
+                np.add.at(totals, where.reshape(-1), points_of)
+                for code, total in zip(member.tolist(), totals.tolist(), strict=True):
+                    by_member[names[code]] += total
+        return by_member, by_fund
 
     @property
     def funds(self) -> Mapping[str, Fund]:

@@ -247,7 +247,7 @@ def read_state(entries: Iterable[Any], prefix: str, value_currency: str | None) 
             command = entry.command
             given[entry.id] = Given(
                 entry=entry.id,
-                rule=split_id(entry.id)[2],
+                rule=getattr(command, "rule", "") or split_id(entry.id)[2],
                 kind=command.reason,
                 currency=command.currency,
                 points=command.points,
@@ -272,6 +272,18 @@ def read_state(entries: Iterable[Any], prefix: str, value_currency: str | None) 
                 )
             )
     return State(tuple(given.values()), tuple(noted), tuple(value))
+
+
+def value_of(entries: Iterable[Any], value_currency: str | None) -> tuple[tuple[datetime, int], ...]:
+    """Return the history of the tiers' currency alone, as `read_state` does."""
+    value = []
+    for entry in entries:
+        if entry.currency == value_currency:
+            if entry.kind == "earn":
+                value.append((entry.at, entry.command.points))
+            elif entry.kind == "reverse" and entry.recovered + entry.indebted:
+                value.append((entry.at, -(entry.recovered + entry.indebted)))
+    return tuple(value)
 
 
 def _take_back(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from os import PathLike
 from pathlib import Path
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from userops.core.calendar import from_micros, micros
 from userops.core.columns import column, columns, instants
 from userops.core.events import Event
+from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, identifier, text
 from userops.errors import InvalidValue
 from userops.points.replaying.reading import read_frame
 from userops.program.history import read_events
 
 Ints = NDArray[np.int64]
+#: An id of so many ASCII characters is not too long.
+_SURE = 128
 _NAMES = ("id", "kind", "member", "at", "reference", "amount")
 
 
@@ -61,6 +64,15 @@ class History:
             return [event.data.get(name) for event in self.events]
         return self.data.get(name) or [None] * len(self)
 
+    def values(self, name: str, rows: Sequence[int]) -> tuple[list[Any], Sequence[bool]]:
+        """Return (a field of some events' data, None where it is missing; whether the event has it, as None too)."""
+        if self.events is not None:
+            datas = [self.events[row].data for row in rows]
+            return [data.get(name) for data in datas], [name in data for data in datas]
+        column = self.data.get(name)
+        values = [None] * len(rows) if column is None else [column[row] for row in rows]
+        return values, [False] * len(rows)
+
     def codes(self, name: str) -> tuple[Ints, list[Any]]:
         """Return (the code of each event's value in one of the columns, what each code stands for)."""
         if name not in self._codes:
@@ -74,6 +86,14 @@ def codes_of(values: list[Any]) -> tuple[Ints, list[Any]]:
     >>> codes_of(["b", 1, True, "b"])
     (array([0, 1, 2, 0]), ['b', 1, True])
     """
+    if len(set(map(type, values)) - {type(None)}) < 2:
+        # None equals nothing else: what is equal is the same value.
+        try:
+            places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+        except TypeError:
+            pass
+        else:
+            return np.fromiter(map(places.__getitem__, values), np.int64, len(values)), list(places)
     known: dict[Any, int] = {}
     distinct: list[Any] = []
     codes = np.empty(len(values), np.int64)
@@ -92,6 +112,8 @@ def codes_of(values: list[Any]) -> tuple[Ints, list[Any]]:
 
 def history_of(events: Any, timezone: tzinfo = UTC) -> History:
     """Take events, columns (`id`, `kind`, `member`, `at`, `reference`, `amount`, others are data), or a path."""
+    if isinstance(events, History):
+        return events
     if isinstance(events, str | PathLike):
         if Path(events).suffix.lower() != ".parquet":
             return _of_events(read_events(Path(events), timezone=timezone))
@@ -102,6 +124,8 @@ def history_of(events: Any, timezone: tzinfo = UTC) -> History:
 
 
 def _of_events(events: Iterable[Event]) -> History:
+    if not isinstance(events, Iterable):
+        raise InvalidValue(f"events must be a list of Events, not {type(events).__name__}")
     listed = list(events)
     for event in listed:
         if not isinstance(event, Event):
@@ -153,13 +177,21 @@ def _check(history: History) -> None:
     at = datetime(2000, 1, 1, tzinfo=UTC)
     for value in set(map(type, history.id)) - {str}:
         raise InvalidValue(f"id must be text, not {value.__name__}")
-    for name in ("kind", "member", "reference"):
-        for value in history.codes(name)[1]:
-            Event(**{"id": "e", "kind": "k", "member": "m", "at": at, name: value})
+    for value in history.codes("kind")[1]:
+        identifier(value, "kind", most=MAX_EVENT_ID_BYTES)
+    for value in history.codes("member")[1]:
+        identifier(value, "member")
+    for value in history.codes("reference")[1]:
+        text(value, "reference", most=MAX_ID_BYTES)
     for amount in codes_of(history.amount)[1]:
         Event("e", "k", "m", at, amount=amount)
-    for id_ in history.id:
-        if not id_ or len(id_) > 128 or not id_.isascii() or "\0" in id_:
+    if (
+        not all(history.id)
+        or not all(map(str.isascii, history.id))
+        or max(map(len, history.id), default=0) > _SURE
+        or "\0" in "".join(history.id)
+    ):
+        for id_ in history.id:
             Event(id_, "k", "m", at)
     if (
         len(history)

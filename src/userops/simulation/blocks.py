@@ -9,6 +9,7 @@ import numpy as np
 from attrs import define
 from numpy.typing import NDArray
 
+from userops.core.chance import words
 from userops.simulation.arrays import Array, Floats, Ints
 from userops.simulation.asking import Column, Columns
 from userops.simulation.facts import columns_of
@@ -21,22 +22,30 @@ PARTS = 8
 
 
 @define(eq=False)
-class Block:
-    """Members of one or several replications laid end to end, and their events."""
+class Crowd:
+    """Members of one or several replications laid end to end."""
 
     rows: Rows
     replication: Ints
     weight: Floats
     part: Ints
+    replications: int
+    #: By (replication, group): how many real members a row stands for.
+    weights: Floats
+    #: By (replication, group): the chance to redeem, and the share redeemed.
+    redeem_parameters: tuple[Array, Array]
+
+
+@define(eq=False)
+class Block(Crowd):
+    """Members laid end to end, and their events."""
+
     found: Happenings
     #: Of each kind, the fields of its events.
     columns: list[Columns]
     #: Of each month and row, the chances that decide on redeeming.
-    chances: NDArray[np.float32]
+    chances: NDArray[np.uint32]
     wave: NDArray[np.float32]
-    replications: int
-    #: By (replication, group): the chance to redeem, and the share redeemed.
-    redeem_parameters: tuple[Array, Array]
     #: Columns that the program counts, and that events therefore do not carry.
     counter_names: tuple[str, ...] = ()
 
@@ -64,51 +73,57 @@ def gather(
             )
             for kind in range(len(spec.kinds))
         ]
-        chances = world.stream("redeem", *where).random((spec.span.months, len(rows)), dtype=np.float32)
+        parts.append(Part(rows, local, place, found, columns, *redeem_chances(spec, world, rows, where)))
+    return _joined(spec, worlds, parts)
+
+
+def redeem_chances(
+    spec: Spec, world: World, rows: Rows, where: tuple[int, int]
+) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    """Draw the chances that decide on redeeming, by month and row, and each row's place in a points run."""
+    wave = np.zeros(0, dtype=np.float32)
+    if spec.run.shares:
         wave = world.stream("run", *where).random(len(rows), dtype=np.float32)
-        parts.append(Part(rows, found, columns, local, place, chances, wave))
-    names = [group.name for group in spec.groups]
-    drawn = tuple(
-        np.array([[world.of(name, path) for name in names] for world in worlds])
-        for path in ("redeem_per_month", "redeem_share")
-    )
-    return _joined(spec, parts, len(worlds), (drawn[0], drawn[1]))
+    return words(world.stream("redeem", *where), spec.span.months, len(rows)), wave
 
 
 @define(eq=False)
-class Part:
-    """One chunk of one replication, before it is laid beside others."""
+class Chunk:
+    """Members of one group of one replication, before they are laid beside others."""
 
     rows: Rows
-    found: Happenings
-    columns: list[dict[str, Column]]
     local: int
     group: int
-    chances: NDArray[np.float32]
+
+
+@define(eq=False)
+class Part(Chunk):
+    """One chunk and what its members do."""
+
+    found: Happenings
+    columns: list[dict[str, Column]]
+    chances: NDArray[np.uint32]
     wave: NDArray[np.float32]
 
 
+def no_rows() -> Rows:
+    """Return no members."""
+    none = np.zeros(0, dtype=np.int16)
+    return Rows(none.astype(np.int8), none, none, none, none.astype(np.int8), none.astype(np.int32))
+
+
 def _empty(spec: Spec) -> Part:
-    empty = np.zeros(0, dtype=np.int32)
-    none8, none16 = empty.astype(np.int8), empty.astype(np.int16)
-    chances = np.zeros((spec.span.months, 0), dtype=np.float32)
-    rows = Rows(none8, none16, none16, none16, none8, empty)
-    return Part(
-        rows, Happenings(empty, empty, none8, empty), [{} for _ in spec.kinds], 0, 0, chances, chances[0]
-    )
+    none = np.zeros(0, dtype=np.int32)
+    found = Happenings(none, none, none.astype(np.int8), none)
+    chances = np.zeros((spec.span.months, 0), dtype=np.uint32)
+    return Part(no_rows(), 0, 0, found, [{} for _ in spec.kinds], chances, none.astype(np.float32))
 
 
-def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array, Array]) -> Block:
+def _joined(spec: Spec, worlds: Sequence[World], parts: list[Part]) -> Block:
     """Lay chunks end to end."""
     parts = parts or [_empty(spec)]
     sizes = [len(part.rows) for part in parts]
     offsets = [int(at) for at in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
-    names = ("group", "arrival", "lapse", "becomes", "target")
-    joined: list[Any] = [np.concatenate([getattr(part.rows, name) for part in parts]) for name in names]
-    referrer = [
-        np.where(part.rows.referrer >= 0, part.rows.referrer + at, -1)
-        for part, at in zip(parts, offsets, strict=True)
-    ]
     found = Happenings(
         np.concatenate([part.found.row + np.int32(at) for part, at in zip(parts, offsets, strict=True)]),
         np.concatenate([part.found.day for part in parts]),
@@ -122,19 +137,54 @@ def _joined(spec: Spec, parts: list[Part], replications: int, drawn: tuple[Array
         }
         for kind in range(len(spec.kinds))
     ]
-    place = np.concatenate([np.arange(size, dtype=np.int32) % PARTS for size in sizes])
+    crowd = crowd_of(spec, worlds, parts)
     return Block(
-        rows=Rows(
-            **dict(zip(names, joined, strict=True)), referrer=np.concatenate(referrer).astype(np.int32)
-        ),
-        replication=np.repeat([part.local for part in parts], sizes).astype(np.int32),
-        weight=np.repeat([part.rows.weight for part in parts], sizes).astype(np.float64),
-        part=np.repeat([part.group * PARTS for part in parts], sizes).astype(np.int32) + place,
+        rows=crowd.rows,
+        replication=crowd.replication,
+        weight=crowd.weight,
+        part=crowd.part,
+        replications=crowd.replications,
+        weights=crowd.weights,
+        redeem_parameters=crowd.redeem_parameters,
         found=found,
         columns=columns,
         chances=np.concatenate([part.chances for part in parts], axis=1),
         wave=np.concatenate([part.wave for part in parts]),
-        replications=replications,
-        redeem_parameters=drawn,
         counter_names=tuple(counter.name for counter in spec.program.counters),
     )
+
+
+def crowd_of(spec: Spec, worlds: Sequence[World], parts: Sequence[Chunk]) -> Crowd:
+    """Lay the members of chunks end to end."""
+    sizes = [len(part.rows) for part in parts]
+    offsets = [int(at) for at in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
+    names = ("group", "arrival", "lapse", "becomes", "target")
+    joined: list[Any] = [np.concatenate([getattr(part.rows, name) for part in parts]) for name in names]
+    referrer = [
+        np.where(part.rows.referrer >= 0, part.rows.referrer + at, -1)
+        for part, at in zip(parts, offsets, strict=True)
+    ]
+    joined.append(np.concatenate(referrer).astype(np.int32))
+    place = np.concatenate([np.arange(size, dtype=np.int32) % PARTS for size in sizes])
+    weights = np.zeros((len(worlds), len(spec.groups)))
+    for part in parts:
+        weights[part.local, part.group] = part.rows.weight
+    groups = [group.name for group in spec.groups]
+    drawn = [
+        np.array([[world.of(name, path) for name in groups] for world in worlds])
+        for path in ("redeem_per_month", "redeem_share")
+    ]
+    return Crowd(
+        rows=Rows(*joined),
+        replication=np.repeat([part.local for part in parts], sizes).astype(np.int32),
+        weight=np.repeat([part.rows.weight for part in parts], sizes).astype(np.float64),
+        part=np.repeat([part.group * PARTS for part in parts], sizes).astype(np.int32) + place,
+        replications=len(worlds),
+        weights=weights,
+        redeem_parameters=(drawn[0], drawn[1]),
+    )
+
+
+def by_part(weights: Floats) -> Floats:
+    """Return by (replication, part of the sample) what a row stands for."""
+    return np.repeat(weights, PARTS, axis=1)

@@ -12,6 +12,7 @@ from userops.simulation.arrays import Floats, Ints
 from userops.simulation.asking import MISSING
 from userops.simulation.clock import Clock
 from userops.simulation.population import Rows, World
+from userops.simulation.timing import Timed, timed
 
 #: Bits of a packed event: (row, day, place, kind), in order of time within a row.
 DAY_BITS, PLACE_BITS, KIND_BITS = 13, 8, 6
@@ -63,7 +64,7 @@ def happen(
     row = (keys >> DAY_BITS).astype(np.int32)
     found = Happenings(row, day, kind, rank_within(keys))
     for place, name in enumerate(kinds):
-        _draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
+        draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
     return found
 
 
@@ -99,63 +100,18 @@ def _in_month(clock: Clock, month: Ints, part: Floats) -> Ints:
     return np.minimum(found, first[month + 1] - 1)
 
 
-def _seasons(world: World, name: str) -> Floats:
-    """Return the seasonal factors of the months, cumulated from 0."""
-    season = np.asarray(world.behaviours[name].season)[list(world.calendar_months)]
-    return np.concatenate([[0.0], np.cumsum(season)])
-
-
 def _repeated(
     world: World, rows: Rows, *, clock: Clock, kind: str, place: int, where: tuple[int, int]
 ) -> Ints:
-    """Draw one kind's events over the whole horizon: a count per member, then a time for each."""
-    rng = world.stream("events", kind, *where)
-    stop = np.minimum(rows.lapse, world.months)
-    turn = np.minimum(rows.becomes, stop)
-    expected = np.zeros((2, len(rows)))
-    seasons, factor = [], np.ones(len(rows))
-    bases = np.zeros(len(world.groups))
-    for k, one in enumerate(world.groups):
-        seasons.append(_seasons(world, one.name))
-        found = world.behaviours[one.name].events.get(kind)
-        if found is None:
-            continue
-        bases[k] = world.of(one.name, f"events_per_month.{kind}")
-        before, after = rows.group == k, rows.target == k
-        if found.dispersion:
-            mine = np.flatnonzero(before)
-            factor[mine] = rng.gamma(1 / found.dispersion, found.dispersion, len(mine))
-        total = seasons[k]
-        expected[0] += before * bases[k] * (total[turn] - total[np.minimum(rows.arrival, turn)])
-        expected[1] += after * bases[k] * (total[stop] - total[turn])
-    expected *= factor
-    whole = expected.sum(axis=0)
-    counts = rng.poisson(whole)
-    if not counts.any():
+    """Draw one kind's events, packed and in order."""
+    found = timed(world, rows, kind=kind, where=where, is_placed=True)
+    assert isinstance(found, Timed) and found.part is not None  # noqa: S101, PT018 — asked for
+    if not len(found.month):
         return np.zeros(0, dtype=np.int64)
-    drawn = _ordered_uniforms(rng, counts, whole)
-    scale = np.stack([bases[rows.group], bases[rows.target]]) * factor
-    is_flat = all(bool((np.diff(total) == 1.0).all()) for total in seasons)
-    by = np.repeat(np.arange(len(rows), dtype=np.int32), counts)
-    # Most members do it in one group only: the others' events after the change are put right alone.
-    later = np.zeros(0, dtype=np.int64)
-    if expected[1].any():
-        later = np.flatnonzero(drawn >= np.repeat(expected[0], counts))
-    beyond = drawn[later] - expected[0][by[later]]
-    position = drawn
-    with np.errstate(divide="ignore", invalid="ignore"):
-        position *= np.repeat(1 / scale[0], counts)
-    position[later] = beyond / scale[1][by[later]]
-    start = np.repeat(rows.arrival, counts)
-    start[later] = turn[by[later]]
-    if is_flat:
-        position += start
-        month, part = _split(position, world.months)
-    else:
-        group = np.repeat(rows.group, counts)
-        group[later] = rows.target[by[later]]
-        month, part = _months_at(seasons, group, start, position, world.months)
-    return _packed(clock, kind=place, month=month, part=part, counts=counts)
+    keys = _packed(clock, kind=place, month=found.month, part=found.part, counts=found.counts)
+    # Members lie in order already: a stable sort has only each one's events to look at.
+    keys.sort(kind="stable")
+    return keys
 
 
 def _packed(clock: Clock, *, kind: int, month: Ints, part: Floats, counts: Ints) -> Ints:
@@ -169,51 +125,6 @@ def _packed(clock: Clock, *, kind: int, month: Ints, part: Floats, counts: Ints)
     rows = np.arange(len(counts), dtype=np.int64) << (DAY_BITS + PLACE_BITS + KIND_BITS)
     keys += np.repeat(rows | kind, counts)
     return keys
-
-
-def _split(position: Floats, months: int) -> tuple[Ints, Floats]:
-    """Return the month and the fraction of it, of places on the line of months; `position` is used up."""
-    np.minimum(position, np.nextafter(months, 0.0), out=position)
-    month = position.astype(np.int32)
-    position -= month
-    return month, position
-
-
-def _ordered_uniforms(rng: np.random.Generator, counts: Ints, upto: Floats) -> Floats:
-    """Return uniform numbers below `upto` that rise within each row: partial sums of exponentials by their total."""
-    gaps = np.cumsum(rng.standard_exponential(int(counts.sum()) + len(counts)))
-    ends = np.cumsum(counts + 1) - 1
-    last = gaps[ends]
-    below = np.concatenate([[0.0], last[:-1]])
-    is_inside = np.ones(len(gaps), dtype=bool)
-    is_inside[ends] = False
-    found: Floats = gaps[is_inside]
-    found -= np.repeat(below, counts)
-    found *= np.repeat(upto / (last - below), counts)
-    return found
-
-
-def _months_at(
-    seasons: Sequence[Floats],
-    group: Ints,
-    start: Ints,
-    position: Floats,
-    months: int,
-) -> tuple[Ints, Floats]:
-    """Return (month, fraction of it) at a distance from a start on the cumulated seasons of a group."""
-    month, part = np.zeros(len(position), dtype=np.int64), np.zeros(len(position))
-    for k, total in enumerate(seasons):
-        mine = np.flatnonzero(group == k) if len(seasons) > 1 else slice(None)
-        x = total[start[mine]] + position[mine]
-        is_flat = bool((np.diff(total) == 1.0).all())
-        found = x.astype(np.int64) if is_flat else np.searchsorted(total, x, side="right") - 1
-        found = np.clip(found, 0, months - 1)
-        width = total[found + 1] - total[found]
-        month[mine] = found
-        part[mine] = np.clip(
-            (x - total[found]) / np.where(width > 0, width, 1.0), 0.0, np.nextafter(1.0, 0.0)
-        )
-    return month, part
 
 
 def _of_changes(world: World, rows: Rows, clock: Clock, kinds: Sequence[str], where: tuple[int, int]) -> Ints:
@@ -246,7 +157,7 @@ def _once(rng: np.random.Generator, clock: Clock, rows: Ints, month: Ints, kind:
     return _pack(rows, _in_month(clock, month.astype(np.int64), part), place, kind)
 
 
-def _draw_data(
+def draw_data(
     world: World,
     rows: Rows,
     found: Happenings,

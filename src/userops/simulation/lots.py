@@ -101,10 +101,7 @@ class Lots:
         """Lay out what rises and falls in which month."""
         months, rows = self.clock.span.months, self.rows
         self.rising = _summed(self.usable, self.row, self.left, months, rows)
-        bounds = self.clock.first_days
-        month = np.searchsorted(bounds, self.expiry, side="left") - 1
-        at_end = self.expiry == bounds[np.minimum(month + 1, months)]
-        self.bucket = np.where(month >= months, 2 * months, 2 * month + at_end).astype(np.int32)
+        self.bucket = buckets_of(self.clock, self.expiry)
         self.due = _summed(self.bucket, self.row, self.left, 2 * months, rows)
         self.balance = np.zeros(rows, dtype=np.int64)
         self.head = self.start[:-1].copy()
@@ -170,6 +167,15 @@ class Lots:
         return total
 
 
+def buckets_of(clock: Clock, expiry: Ints) -> Ints:
+    """Return of days of expiry 2 · month, + 1 at the very end of a month, and 2 · months beyond the horizon."""
+    bounds, months = clock.first_days, clock.span.months
+    month = np.searchsorted(bounds, expiry, side="left") - 1
+    at_end = expiry == bounds[np.minimum(month + 1, months)]
+    found: Ints = np.where(month >= months, 2 * months, 2 * month + at_end).astype(np.int32)
+    return found
+
+
 @define(eq=False)
 class Queue(Lots):
     """Lots that are used up and expire in the order in which they lie.
@@ -185,6 +191,8 @@ class Queue(Lots):
     before: list[Ints] = field(init=False)
     gone: Ints = field(init=False)
     stretches: list[tuple[Ints, Ints]] = field(factory=list)
+    #: Of all stretches: where each begins, its points, and the lot it begins in; once somebody asked.
+    found: tuple[Ints, Ints, Ints] | None = None
 
     def __attrs_post_init__(self) -> None:
         """Lay the lots on the line."""
@@ -231,12 +239,21 @@ class Queue(Lots):
 
     def by_fund(self) -> list[Ints]:
         """Return of each fund the points of all stretches taken so far, in the order in which they were taken."""
-        low = np.concatenate([one for one, _ in self.stretches])
-        return self._by_fund(low, low + np.concatenate([points for _, points in self.stretches]))
+        low, points, first = self._taken()
+        return self._by_fund(low, low + points, first)
 
-    def _by_fund(self, low: Ints, high: Ints) -> list[Ints]:
+    def _taken(self) -> tuple[Ints, Ints, Ints]:
+        """Return where all stretches begin, their points, and the lot in which each begins."""
+        if self.found is None or len(self.found[0]) != sum(len(low) for low, _ in self.stretches):
+            low = np.concatenate([one for one, _ in self.stretches])
+            points = np.concatenate([points for _, points in self.stretches])
+            self.found = low, points, np.searchsorted(self.ends, low, side="right")
+        return self.found
+
+    def _by_fund(self, low: Ints, high: Ints, first: Ints | None = None) -> list[Ints]:
         """Return of each fund the points on stretches of the line."""
-        first = np.searchsorted(self.ends, low, side="right")
+        if first is None:
+            first = np.searchsorted(self.ends, low, side="right")
         last = np.searchsorted(self.ends, high, side="left")
         found: list[Ints] = []
         for fund, before in enumerate(self.before):
@@ -256,13 +273,13 @@ class Queue(Lots):
         """Return of each lot the points that no redemption took."""
         if not self.stretches:
             return self.left
-        low = np.concatenate([one for one, _ in self.stretches])
+        low, points, first = self._taken()
         order = np.argsort(low, kind="stable")
-        low = low[order]
-        points = np.concatenate([one for _, one in self.stretches])[order]
+        low, points = low[order], points[order]
         total = np.concatenate([[0], np.cumsum(points)])
         edges = np.concatenate([[0], self.ends])
-        place = np.searchsorted(low, edges, side="left")
+        # How many stretches begin before each edge: those that begin in a lot before it.
+        place = np.cumsum(np.bincount(first + 1, minlength=len(edges) + 1))[: len(edges)]
         inside = np.maximum(place - 1, 0)
         spent = total[place] - np.where(place > 0, np.maximum(0, low[inside] + points[inside] - edges), 0)
         found: Ints = self.left - np.diff(spent)

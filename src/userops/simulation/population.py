@@ -15,8 +15,9 @@ from userops.simulation.arrays import Floats, Ints
 from userops.simulation.behaviour import NEVER, Behaviour, rate, share
 from userops.simulation.distributions import Parameter
 
-#: Members are made in chunks of this size, each with streams of its own: results do not depend on blocks.
-CHUNK = 2**16
+#: Members are made in chunks of this size, each with streams of its own: results do not depend on blocks. By days
+#: a chunk with 36 events a member takes some 125 MB, however many members there are.
+CHUNK = 2**14
 #: More members than this, invitees included, are taken for a referral rate above one.
 MOST_ROWS = 2**24 - 1
 FOREVER = np.int16(30_000)
@@ -110,6 +111,8 @@ class World:
     calendar_months: Sequence[int]
     drawn: Mapping[str, float]
     key: tuple[int, int]
+    #: What was found of each group already: rows, what each stands for, real members by month.
+    known: dict[int, tuple[int, float, Ints]] = field(factory=dict, init=False, eq=False, repr=False)
 
     def of(self, group: str, path: str) -> float:
         """Return what was drawn for a parameter of a group."""
@@ -131,11 +134,19 @@ def chunk_sizes(world: World) -> list[tuple[int, int, int]]:
 
 def sampled(world: World, place: int) -> tuple[int, float, Ints]:
     """Return a group's rows, what each stands for, and the real members by month of arrival, cumulated."""
+    if place not in world.known:
+        world.known[place] = _sampled(world, place)
+    return world.known[place]
+
+
+def _sampled(world: World, place: int) -> tuple[int, float, Ints]:
     group = world.groups[place]
     mean = world.drawn[
         f"population.{group.name}.joins_per_month" if group.name else "population.joins_per_month"
     ]
-    joins = world.stream("joins", group.name).poisson(mean, world.months)
+    joins = np.zeros(world.months, dtype=np.int64)
+    if mean > 0:
+        joins = world.stream("joins", group.name).poisson(mean, world.months)
     joins[0] += group.members
     real = np.cumsum(joins)
     total = int(real[-1])
@@ -196,6 +207,8 @@ def _lapses(
 
 def _after(start: Ints, chance: Floats, p: Any) -> Ints:
     """Return the month of the first success after `start`, at a chance of `p` in each month."""
+    if np.ndim(p) == 0 and p <= 0:
+        return np.full(len(start), FOREVER)
     with np.errstate(divide="ignore", invalid="ignore"):
         waited = np.floor(np.log1p(-chance) / np.log1p(-np.asarray(p, dtype=float)))
     # A chance of 0 never comes (the division gives -inf or nan), a chance of 1 comes at once.

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from attrs import define, field
 
-from userops.simulation.arrays import Floats, Ints, Mask
+from userops.simulation.arrays import Floats, Ints
+from userops.simulation.blocks import by_part
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Lots, Queue
 from userops.simulation.spec import Spec, unit_costs
-
-#: Points that expire within so many months after this one make members redeem more.
-AHEAD = 2
+from userops.simulation.wanting import AHEAD, Wanting
 
 
 @define(eq=False)
@@ -28,11 +27,7 @@ class Redeeming:
     redeemed: Floats = field(init=False)
     unserved: Floats = field(init=False)
     cash: Floats = field(init=False)
-    #: By (replication, group): the log of the chance not to redeem, and the share redeemed; by group, the others.
-    log_stay: Floats = field(init=False)
-    share: Floats = field(init=False)
-    half: Floats = field(init=False)
-    near: Floats = field(init=False)
+    wanting: Wanting = field(init=False)
     #: Of each redemption: month, row, points; kept when asked for.
     log: list[tuple[int, Ints, Ints]] = field(factory=list)
     is_logged: bool = False
@@ -46,13 +41,7 @@ class Redeeming:
         self.unserved = np.zeros((self.block.replications, months))
         opening = 0.0 if self.spec.cash is None else self.spec.cash.opening
         self.cash = np.full(self.block.replications, opening)
-        chance, share = self.block.redeem_parameters
-        with np.errstate(divide="ignore"):
-            self.log_stay = np.log1p(-chance).reshape(-1)
-        self.share = share.reshape(-1)
-        behaviours = [self.spec.behaviours[one.name] for one in self.spec.groups]
-        self.half = np.array([one.redeem_balance for one in behaviours])
-        self.near = np.array([one.near_expiry for one in behaviours])
+        self.wanting = Wanting(self.spec, *self.block.redeem_parameters)
 
     def redeem(self, month: int) -> None:
         """Let members redeem at the end of a month."""
@@ -76,9 +65,9 @@ class Redeeming:
         costs, total = unit_costs(self.spec), self.redeemed.reshape(-1)
 
         def taken(who: Ints, fund: Ints, part: Ints) -> None:
-            worth = part * self.block.weight[who]
-            np.add.at(total, (self.who[who] * months + month) * funds + fund, worth)
+            np.add.at(total, (self.who[who] * months + month) * funds + fund, part)
             if self.spec.cash is not None:
+                worth = part * self.block.weight[who]
                 np.subtract.at(self.cash, self.block.replication[who], worth * costs[fund])
 
         if self.spec.cash is None and isinstance(self.lots, Queue):
@@ -89,51 +78,35 @@ class Redeeming:
         self.lots.spend(month, row, points, taken)
 
     def close(self) -> None:
-        """Sum what was drawn without saying from which funds."""
-        if not self.drawn or not isinstance(self.lots, Queue):
-            return
-        row = np.concatenate([rows for _, rows in self.drawn])
-        month = np.repeat([month for month, _ in self.drawn], [len(rows) for _, rows in self.drawn])
-        months, funds = self.redeemed.shape[2:]
-        code, weight = (self.who[row] * months + month) * funds, self.block.weight[row]
-        for fund, part in enumerate(self.lots.by_fund()):
-            worth = np.bincount(code + fund, part * weight, minlength=self.redeemed.size)
-            self.redeemed += worth.reshape(self.redeemed.shape)
+        """Sum what was drawn without saying from which funds, and let every row stand for its real members."""
+        if self.drawn and isinstance(self.lots, Queue):
+            row = np.concatenate([rows for _, rows in self.drawn])
+            month = np.repeat([month for month, _ in self.drawn], [len(rows) for _, rows in self.drawn])
+            months, funds = self.redeemed.shape[2:]
+            code = (self.who[row] * months + month) * funds
+            for fund, part in enumerate(self.lots.by_fund()):
+                found = np.bincount(code + fund, part, minlength=self.redeemed.size)
+                self.redeemed += found.reshape(self.redeemed.shape)
+        self.redeemed *= by_part(self.block.weights)[..., None, None]
 
     def _wanted(self, month: int) -> tuple[Ints, Ints]:
         """Return who redeems, and how many points, before stock and cash are looked at."""
-        rows, lots = self.block.rows, self.lots
+        rows, lots, wanting = self.block.rows, self.lots, self.wanting
         is_active = (rows.arrival <= month) & (month < rows.lapse) & (lots.balance > 0)
         row = np.flatnonzero(is_active)
-        balance = lots.balance[row]
-        chance = self.block.chances[month, row]
-        group = group_at(rows, row, month)
-        log_stay, share, half, near = self._parameters(row, group)
-        push = 2 * balance / (balance + half)
-        if self.near.any():
-            push = push * (1 + near * np.minimum(1.0, lots.expiring(month, AHEAD)[row] / balance))
-        # A chance of 0 has the logarithm 0 of staying away, and is never met.
-        asks = chance < -np.expm1(log_stay * push)
-        points = np.floor(balance * share).astype(np.int64)
-        for at, part in self.spec.run.shares:
-            if at == month:
-                runs = self._runs(month, part)[row]
-                asks |= runs
-                points = np.where(runs, balance, points)
-        asks &= points > 0
+        code = self.block.replication[row] * len(self.spec.groups) + group_at(rows, row, month)
+        runs = wanting.runs(month, self.block.wave)
+        if runs is None:
+            some = wanting.likely(code, lots.balance[row], self.block.chances[month, row])
+            row, code = row[some], code[some]
+        asks, points = wanting.decide(
+            code,
+            lots.balance[row],
+            self.block.chances[month, row],
+            expiring=lots.expiring(month, AHEAD)[row] if wanting.near.any() else None,
+            runs=None if runs is None else runs[row],
+        )
         return row[asks], points[asks]
-
-    def _runs(self, month: int, part: float) -> Mask:
-        """Return who takes part in a points run in this month: each member at most once."""
-        before = sum(share for at, share in self.spec.run.shares if at < month)
-        wave = self.block.wave
-        found: Mask = (before <= wave) & (wave < before + part)
-        return found
-
-    def _parameters(self, row: Ints, group: Ints) -> tuple[Any, ...]:
-        """Return the log of each member's chance to stay, the share, balance of reference and pull of expiry."""
-        code = self.block.replication[row] * len(self.half) + group
-        return self.log_stay[code], self.share[code], self.half[group], self.near[group]
 
     def _serve(self, month: int, row: Ints, points: Ints) -> None:
         """Serve redemptions in order of members while stock and cash last; each whole or not at all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,15 @@ from userops.simulation.arrays import Array, keep_memory
 from userops.simulation.blocks import Block, gather
 from userops.simulation.engine import Bound, Granted, grant
 from userops.simulation.flows import Flows, flows
+from userops.simulation.month_pass import month_pass
 from userops.simulation.population import World, chunk_sizes, sampled
 from userops.simulation.sharing import Shared
 from userops.simulation.spec import Spec
+from userops.simulation.usage import Usage, period_codes, used_by
 
-#: Members that go through the months together: their state stays in the processor's cache, and no column of
-#: theirs is so large that the system takes its memory back in between.
-BLOCK = 4096
+#: Members that go through the days together: their state stays in the processor's cache, and no column of
+#: theirs is so large that the system takes its memory back in between. By months there is less of each.
+BLOCK, MONTH_BLOCK = 2**12, 2**16
 
 
 @define(eq=False)
@@ -76,14 +78,12 @@ def run_replications(
     worlds = [spec.world(seed, replication, sample) for replication in replications]
     chunks = [(k, place, chunk) for k, world in enumerate(worlds) for place, chunk, _ in chunk_sizes(world)]
     sizes = [rows for world in worlds for _, _, rows in chunk_sizes(world)]
-    blocks, total = _in_blocks(chunks, sizes), None
+    blocks, total = _in_blocks(chunks, sizes, block_of(spec)), None
     usage: Usage | None = None
+    block: Block | None = None
     for part in blocks:
-        block = gather(spec, worlds, part)
-        granted = grant(spec, block, None)
-        used = used_by(spec, block, granted)
+        found, used, block = (day_pass if spec.why_by_days else month_pass)(spec, worlds, part)
         usage = used if usage is None else usage.plus(used)
-        found = flows(spec, block, granted)
         total = found if total is None else _plus(total, found)
     assert total is not None and usage is not None  # noqa: S101, PT018 — there is always a block
     results = _results(spec, worlds, replications, total, usage, is_bound=False)
@@ -92,7 +92,7 @@ def run_replications(
         bound[:] = True
     again = [k for k in range(len(worlds)) if bound[k] and not is_free]
     limits = usage.limits(spec)
-    if again and len(worlds) == len(blocks) == 1:
+    if again and block is not None and len(worlds) == len(blocks) == 1:
         # The one block holds the whole replication: no need to draw it again.
         return _bound_results(spec, worlds, replications, block, limits)
     for k, result in zip(again, _by_the_clock(spec, worlds, replications, again, limits), strict=True):
@@ -100,17 +100,31 @@ def run_replications(
     return results
 
 
+def block_of(spec: Spec) -> int:
+    """Return how many members go through a plan's horizon together."""
+    return BLOCK if spec.why_by_days else MONTH_BLOCK
+
+
+def day_pass(
+    spec: Spec, worlds: Sequence[World], chunks: Sequence[tuple[int, int, int]]
+) -> tuple[Flows, Usage, Block]:
+    """Run some chunks (which world, group, number) of replications through the days, as if no shared limit bound."""
+    block = gather(spec, worlds, chunks)
+    granted = grant(spec, block, None)
+    return flows(spec, block, granted), used_by(spec, block, granted), block
+
+
 def _limits_redemption(spec: Spec) -> bool:
     return spec.stock is not None or (spec.cash is not None and spec.cash.floor is not None)
 
 
 def _in_blocks(
-    chunks: Sequence[tuple[int, int, int]], sizes: Sequence[int]
+    chunks: Sequence[tuple[int, int, int]], sizes: Sequence[int], most: int
 ) -> list[list[tuple[int, int, int]]]:
     blocks: list[list[tuple[int, int, int]]] = [[]]
     filled = 0
     for chunk, size in zip(chunks, sizes, strict=True):
-        if filled and filled + size > BLOCK:
+        if filled and filled + size > most:
             blocks.append([])
             filled = 0
         blocks[-1].append(chunk)
@@ -164,53 +178,6 @@ def shared_of(spec: Spec, block: Block, bound: Bound) -> Shared:
     )
 
 
-@define(eq=False)
-class Usage:
-    """What was asked of shared limits, by replication and period."""
-
-    #: Of each fund with a budget: (replication, period) points.
-    funds: dict[int, Array]
-    #: Of each program-wide cap: (replication, period) times and points.
-    caps: dict[int, tuple[Array, Array]]
-
-    def plus(self, other: Usage) -> Usage:
-        """Add what other members asked."""
-        return Usage(
-            {k: one + other.funds[k] for k, one in self.funds.items()},
-            {k: (a + other.caps[k][0], b + other.caps[k][1]) for k, (a, b) in self.caps.items()},
-        )
-
-    def bound(self, spec: Spec) -> Array:
-        """Say of each replication whether a shared limit binds."""
-        exceeded = [over for _, _, over in self._exceeded(spec)]
-        size = len(next(iter(self.funds.values()))) if self.funds else len(next(iter(self.caps.values()))[0])
-        found = np.zeros(size, dtype=bool)
-        for over in exceeded:
-            found |= over
-        return found
-
-    def limits(self, spec: Spec) -> Bound:
-        """Return the limits that bind in any replication."""
-        over = [(kind, place) for kind, place, one in self._exceeded(spec) if one.any()]
-        return Bound({k for kind, k in over if kind == "fund"}, {k for kind, k in over if kind == "cap"})
-
-    def _exceeded(self, spec: Spec) -> Iterator[tuple[str, int, Array]]:
-        """Yield each shared limit with whether more is asked than it bears, by replication."""
-        budgets = [fund.budget for fund in spec.program.funds.values()]
-        for k, one in self.funds.items():
-            budget = budgets[k] if k >= 0 else None
-            if budget is not None:
-                yield "fund", k, np.asarray((one > budget.points).any(axis=1))
-        for rules in spec.book.rules.values():
-            for x in (x for rule in rules for x in rule.limits):
-                if x.is_shared and x.slot >= 0:
-                    times, points = self.caps[x.slot]
-                    if x.limit.cap.times is not None:
-                        yield "cap", x.slot, np.asarray((times > x.limit.cap.times).any(axis=1))
-                    if x.limit.cap.points is not None:
-                        yield "cap", x.slot, np.asarray((points > x.limit.cap.points).any(axis=1))
-
-
 def grant_by_the_clock(spec: Spec, block: Block, bound: Bound) -> Granted:
     """Run the rules with the limits that bind watched; a limit that comes to bind by that is watched too."""
     while True:
@@ -219,52 +186,6 @@ def grant_by_the_clock(spec: Spec, block: Block, bound: Bound) -> Granted:
         if more.funds <= bound.funds and more.caps <= bound.caps:
             return granted
         bound = Bound(bound.funds | more.funds, bound.caps | more.caps)
-
-
-def _period_codes(spec: Spec, per: str) -> tuple[Array, Array]:
-    """Return of each day the place of its period, and of each period the month in which it ends."""
-    places = np.unique(spec.clock.periods[per], return_inverse=True)[1]
-    last = np.zeros(places.max() + 1, dtype=np.int64)
-    np.maximum.at(last, places, spec.clock.month_of)
-    return places, last
-
-
-def used_by(spec: Spec, block: Block, granted: Granted) -> Usage:
-    """Sum what was asked of shared limits."""
-    funds = {
-        k: _period_codes(spec, fund.budget.per)[0]
-        for k, fund in enumerate(spec.program.funds.values())
-        if fund.budget is not None
-    }
-    caps = {k: _period_codes(spec, per)[0] for k, (_, per) in enumerate(spec.book.shared)}
-    asked = {k: np.zeros((block.replications, places.max() + 1)) for k, places in funds.items()}
-    counted = {
-        k: (np.zeros((block.replications, p.max() + 1)), np.zeros((block.replications, p.max() + 1)))
-        for k, p in caps.items()
-    }
-    # A replication without members asks for nothing, and is counted all the same.
-    if not asked and not counted:
-        asked[-1] = np.zeros((block.replications, 1))
-    for kind, one in granted.events.items():
-        for place, rule in enumerate(spec.book.rules[kind]):
-            if rule.fund not in asked and not rule.shared_counts:
-                continue
-            points = one.given[place] + one.refused[place]
-            hit = np.flatnonzero(points != 0)
-            row, worth = one.row[hit], points[hit] * block.weight[one.row[hit]]
-            replication = block.replication[row].astype(np.int64)
-            if rule.fund in asked:
-                _add_up(asked[rule.fund], replication, funds[rule.fund][one.day[hit]], worth)
-            for slot in rule.shared_counts:
-                at = caps[slot][one.day[hit]]
-                _add_up(counted[slot][0], replication, at, block.weight[row])
-                _add_up(counted[slot][1], replication, at, worth)
-    return Usage(asked, counted)
-
-
-def _add_up(total: Array, replication: Array, period: Array, worth: Array) -> None:
-    code = replication * total.shape[1] + period
-    total += np.bincount(code, worth, minlength=total.size).reshape(total.shape)
 
 
 def _plus(one: Flows, other: Flows) -> Flows:
@@ -284,7 +205,7 @@ def _results(
     peaks: dict[int, Array] = {}
     for k, fund in enumerate(spec.program.funds.values()):
         if fund.budget is not None and fund.budget.per in ("day", "week"):
-            _, last = _period_codes(spec, fund.budget.per)
+            _, last = period_codes(spec, fund.budget.per)
             most = np.zeros((len(worlds), spec.span.months))
             for month in range(spec.span.months):
                 inside = usage.funds[k][:, last == month]
@@ -327,7 +248,7 @@ def tasks_of(
     for group in spec.groups:
         total = group.members + group.joins.mean() * spec.span.months
         rows += total if sample is None else min(total, sample)
-    each = int(max(1, min(64, BLOCK // max(1.0, rows))))
+    each = int(max(1, min(64, block_of(spec) // max(1.0, rows))))
     return [
         Task(load, content, seed, tuple(range(low, min(low + each, replications))), sample, is_free)
         for low in range(0, replications, each)

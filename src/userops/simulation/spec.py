@@ -20,6 +20,7 @@ from userops.simulation.clock import Clock, Span, clock_of
 from userops.simulation.distributions import Parameter, number
 from userops.simulation.facts import vocabulary
 from userops.simulation.happenings import MOST_KINDS
+from userops.simulation.monthly import why_by_days
 from userops.simulation.population import Group, World, read_population
 
 MOST_MONTHS = 240
@@ -101,6 +102,13 @@ class Spec:
         return found[0], found[1]
 
     @cached_property
+    def why_by_days(self) -> str:
+        """What needs days; "" where the month pass gives the same figures."""
+        if self.stock is not None or (self.cash is not None and self.cash.floor is not None):
+            return "redemptions may be refused"
+        return why_by_days(self.program, self.book, self.behaviours)
+
+    @cached_property
     def words(self) -> dict[tuple[str, str], tuple[Any, ...] | None]:
         """The words that fields of events may hold."""
         return vocabulary(self.behaviours)
@@ -126,7 +134,9 @@ class Spec:
     def world(self, seed: int, replication: int, sample: int | None) -> World:
         """Draw one replication's parameters."""
         drawn = {
-            path: one.draw(stream(seed, replication, "parameter", _shared_path(path, one, self)))
+            path: one.values[0]
+            if one.form == "number"
+            else one.draw(stream(seed, replication, "parameter", _shared_path(path, one, self)))
             for path, one in self.parameters.items()
         }
         months = self.clock.calendar_months

@@ -17,8 +17,9 @@ from userops.simulation.blocks import Block, gather
 from userops.simulation.engine import grant
 from userops.simulation.flows import Flows, flows
 from userops.simulation.population import chunk_sizes
-from userops.simulation.running import grant_by_the_clock, used_by
+from userops.simulation.running import grant_by_the_clock
 from userops.simulation.spec import Spec, value_only_funds
+from userops.simulation.usage import used_by
 
 #: Redemptions come so long after noon: later than every earn of the day.
 _EVENING = 11 * 3_600 * 1_000_000

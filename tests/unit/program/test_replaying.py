@@ -91,17 +91,50 @@ def test_nothing_comes_of_nothing():
     assert done.balances(NOON) == {}
 
 
+VALUE = """
+[currencies.value]
+spendable = false
+[[earn]]
+name = "growth"
+on = "paid"
+points = { of = "amount" }
+currency = "value"
+unbounded = "accepted"
+"""
+TIERS = """
+[tiers]
+currency = "value"
+tier = [{ name = "base", at_least = 0 }, { name = "gold", at_least = 9 }]
+"""
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
         ("", ""),
-        ('[groups]\nx = "best"\n', "rules exclude each other"),
-        ('[counters.city]\non = "paid"\n', "a rule reads a counter"),
-        ('[sinks.repair]\nfunds = ["shop"]\n', "a sink is restricted"),
+        (VALUE + TIERS, ""),
+        (
+            VALUE + TIERS + "decay = { exponential = { half_life_months = 3 } }\n",
+            "its value fades from day to day",
+        ),
+        (
+            VALUE + 'when = { tier = "gold" }\n' + TIERS,
+            "what gives value, or counts with it, reads the tier",
+        ),
+        (
+            VALUE.replace("unbounded", 'group = "g"\nunbounded')
+            + '[[earn]]\nname = "x"\non = "paid"\npoints = 5\nfund = "shop"\ngroup = "g"\ncap = [{ times = 9 }]\n'
+            + TIERS
+            + 'crossing = "new_rate"\n',
+            "value counts with other points, and before them",
+        ),
     ],
 )
 def test_a_program_says_why_it_is_not_replayed_in_columns(more, why):
-    assert columnar.why_not(Program.load(TEXT + more)) == why
+    program = Program.load(TEXT + more)
+    assert columnar.why_not(program) == why
+    event = Event("e", "paid", "u", NOON, amount=9, data={"city": "Hefei"})
+    assert f"{1 if why else 0} of them one by one" in repr(program.replay([event]))
 
 
 def test_an_id_that_comes_twice_is_one_event():
@@ -121,3 +154,18 @@ def test_amounts_beyond_64_bits_go_one_by_one():
     done = program.replay(events)
     assert done.balance("u", NOON).available == 2**62
     assert "1 of them one by one" in repr(done)
+
+
+def test_a_reference_may_be_the_id_of_an_event_that_has_none():
+    """An event without a reference is its own: what is about it counts together with it."""
+    program = Program.load(
+        'schema = 1\nname = "c"\n[funds.f]\n[[earn]]\nname = "r"\non = "k"\npoints = 3\nfund = "f"\n'
+        'cap = [{ times = 1, per = "reference" }]\n'
+    )
+    events = [
+        Event("e1", "k", "u", NOON),
+        Event("e2", "k", "u", NOON, "e1"),
+        Event("e3", "k", "u", NOON, "e4"),
+    ]
+    assert program.replay(events).balance("u", NOON).available == 6
+    assert program.replay([*events, Event("e4", "k", "u", NOON)]).balance("u", NOON).available == 6

@@ -6,8 +6,9 @@ lot unexpired at t. Unrolled over the spends (Lindley's recursion),
 
     C_k = S_k + max over j ≤ k of (X_j − S_{j−1}),   S the running sum of the spends:
 
-one cumulative sum and one running maximum. Members stand apart on the axis by more than all spends together,
-so that one who spends too much is noticed (C beyond what was earned) and disturbs nobody else.
+one cumulative sum and one running maximum, for all members of a block at once: to each, the lots of those before
+count as expired. Who spends too much is noticed (C beyond what was earned); then members are set apart on the
+axis by more than all spends together, so that they disturb nobody else.
 """
 
 from __future__ import annotations
@@ -22,23 +23,29 @@ from userops.points.replaying.grouping import Block
 
 def closed_form(block: Block, found: Found) -> Block | None:
     """Replay the members that the closed form is for, and return the block of the others, if there are any."""
-    others = _unfit(block)
-    if others is None:
-        return _replayed(block, found, others)
-    rest = block.chosen(~others)
-    return _replayed(rest, found, block.chosen(others)) if len(rest) else block
+    is_earn = (block.value & 3) == 0
+    lots, asking = np.flatnonzero(is_earn), np.flatnonzero(~is_earn)
+    lot_key = block.key.take(lots)
+    unfit = _unfit(block, lots, asking, lot_key)
+    if not len(unfit):
+        return _replayed(block, (lots, lot_key), asking, found)
+    chosen = _rows_of_members(block, unfit)
+    if chosen.all():
+        return block
+    rest, others = block.chosen(~chosen), block.chosen(chosen)
+    is_earn = (rest.value & 3) == 0
+    lots = np.flatnonzero(is_earn)
+    refused = _replayed(rest, (lots, rest.key.take(lots)), np.flatnonzero(~is_earn), found)
+    return others if refused is None else _joined(others, refused)
 
 
-def _unfit(block: Block) -> NDArray[np.bool_] | None:
-    """Return the rows of members with reversals, pending lots, or lots that expire out of order."""
-    code = block.value & 3
-    lots = np.flatnonzero(code == 0)
-    key = block.key.take(lots)
-    falls = np.flatnonzero(key[1:] < key[:-1])
-    special = np.flatnonzero(code > 1)
-    if not len(falls) and not len(special):
-        return None
-    return _rows_of_members(block, np.concatenate([lots.take(falls), special]))
+def _unfit(block: Block, lots: Ints, asking: Ints, lot_key: Ints) -> Ints:
+    """Return rows of members with reversals, pending lots, or lots that expire out of order."""
+    falls = lot_key[1:] < lot_key[:-1]
+    special = (block.value.take(asking) & 3) > 1
+    if not falls.any() and not special.any():
+        return lots[:0]
+    return np.concatenate([lots[:-1].compress(falls) if len(lots) else lots, asking.compress(special)])
 
 
 def _rows_of_members(block: Block, places: Ints) -> NDArray[np.bool_]:
@@ -49,50 +56,55 @@ def _rows_of_members(block: Block, places: Ints) -> NDArray[np.bool_]:
     return chosen.take(rank)
 
 
-def _replayed(block: Block, found: Found, others: Block | None) -> Block | None:
-    is_earn = (block.value & 3) == 0
-    lots, spends = np.flatnonzero(is_earn), np.flatnonzero(~is_earn)
-    points = block.value >> 2
+def _replayed(block: Block, keyed: tuple[Ints, Ints], spends: Ints, found: Found) -> Block | None:
+    """Replay a block; return the block of members who spend too much."""
+    lots, lot_key = keyed
+    size = block.value.take(lots)
+    size >>= 2
     if not len(spends):
-        found.left.append(block.row.take(lots), points.take(lots))
-        return others
-    size, asked = points.take(lots), points.take(spends)
-    gap = 1 << (int(asked.sum()) + int(size.sum())).bit_length()
-    last_member = int(block.key[-1]) >> block.layout.time_bits
-    if gap.bit_length() + last_member.bit_length() > 61:
-        return block if others is None else _joined(others, block)
-    lot_key, key = block.key.take(lots), block.key.take(spends)
-    # Positions on the axis: the end and the start of each lot, and how far the earnings before a spend reach.
+        found.left.append(block.row.take(lots), size)
+        return None
+    key, asked = block.key.take(spends), block.value.take(spends)
+    asked >>= 2
     earned = np.empty(len(lots) + 1, np.int64)
     earned[0] = 0
-    np.cumsum(size, out=earned[1:])
-    end = earned[1:] + (lot_key >> block.layout.time_bits) * gap
-    start = end - size
-    reach = earned.take(np.cumsum(is_earn).take(spends)) + (key >> block.layout.time_bits) * gap
+    end = np.cumsum(size, out=earned[1:])
+    # How far the earnings before each spend reach.
+    reach = earned.take(spends - np.arange(len(spends)))
     first_alive = np.searchsorted(lot_key, key, side="right")
-    gone = np.append(start, 1 << 62).take(first_alive)
+    # Positions are apart by members only if somebody has spent too much: then the others must not notice.
+    gone = _gone(np.append(earned[:-1], 1 << 62).take(first_alive), reach, asked)
+    over = np.flatnonzero(gone > reach)
+    if not len(over):
+        start = earned[:-1]
+        _allocate(found, (block.row.take(lots), start, end), (block.row.take(spends), gone - asked, gone))
+        return None
+    gap = 1 << (int(asked.sum()) + int(size.sum())).bit_length()
+    if gap.bit_length() + (int(block.key[-1]) >> block.layout.time_bits).bit_length() > 61:
+        return block
+    end += (lot_key >> block.layout.time_bits) * gap
+    reach += (key >> block.layout.time_bits) * gap
+    start = end - size
+    gone = _gone(np.append(start, 1 << 62).take(first_alive), reach, asked)
+    unfit = _rows_of_members(block, spends.compress(gone > reach))
+    fits, keep = np.flatnonzero(~unfit.take(lots)), np.flatnonzero(~unfit.take(spends))
+    spends, asked, gone = spends.take(keep), asked.take(keep), gone.take(keep)
+    axis = (block.row.take(lots.take(fits)), start.take(fits), end.take(fits))
+    _allocate(found, axis, (block.row.take(spends), gone - asked, gone))
+    return block.chosen(unfit)
+
+
+def _gone(alive: Ints, reach: Ints, asked: Ints) -> Ints:
+    """Return where C is after each spend; `alive` is the start of the first lot that has not expired then."""
     # With nothing alive, what could be spent begins where the earnings end.
-    np.minimum(gone, reach, out=gone)
+    gone = np.minimum(alive, reach, out=alive)
     spent = np.cumsum(asked)
-    gone -= spent - asked
+    spent -= asked
+    gone -= spent
     np.maximum.accumulate(gone, out=gone)
     gone += spent
-    over = np.flatnonzero(gone > reach)
-    if len(over):
-        unfit = _rows_of_members(block, spends.take(over))
-        refused = block.chosen(unfit)
-        others = refused if others is None else _joined(others, refused)
-        keep_lot, keep = np.flatnonzero(~unfit.take(lots)), np.flatnonzero(~unfit.take(spends))
-        lots, start, end, size = (
-            lots.take(keep_lot),
-            start.take(keep_lot),
-            end.take(keep_lot),
-            size.take(keep_lot),
-        )
-        spends, asked, gone = spends.take(keep), asked.take(keep), gone.take(keep)
-    axis = (block.row.take(lots), start, end)
-    _allocate(found, axis, (block.row.take(spends), gone - asked, gone))
-    return others
+    gone += asked
+    return gone
 
 
 def _allocate(found: Found, lots: tuple[Ints, Ints, Ints], spends: tuple[Ints, Ints, Ints]) -> None:
@@ -101,24 +113,29 @@ def _allocate(found: Found, lots: tuple[Ints, Ints, Ints], spends: tuple[Ints, I
     Both are (rows, starts, ends) on the axis.
     """
     (lot_row, start, end), (spend_row, begin, gone) = lots, spends
-    lot = np.searchsorted(start, begin, side="right")
-    lot -= 1
-    several = np.flatnonzero(gone > end.take(lot))
-    if len(several):
-        count = np.ones(len(lot), np.int64)
-        count[several] = np.searchsorted(start, gone.take(several), side="left") - lot.take(several)
-        which = np.repeat(np.arange(len(lot)), count)
-        within = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-        lot = lot.take(which) + within
-        begin, gone, spend_row = begin.take(which), gone.take(which), spend_row.take(which)
-    taken = np.minimum(gone, end.take(lot)) - np.maximum(begin, start.take(lot))
-    found.allocations.append(spend_row, lot_row.take(lot), taken)
+    which, lot, taken = overlaps(start, end, begin, gone)
+    found.allocations.append(spend_row.take(which), lot_row.take(lot), taken)
     left = end - start
     if len(lot):
         heads = np.concatenate([[0], np.flatnonzero(lot[1:] != lot[:-1]) + 1])
         left[lot.take(heads)] -= np.add.reduceat(taken, heads)
     still = np.flatnonzero(left)
     found.left.append(lot_row.take(still), left.take(still))
+
+
+def overlaps(start: Ints, end: Ints, low: Ints, high: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the overlaps of stretches of the axis with the lots: (which stretch, which lot, the points)."""
+    lot = np.searchsorted(start, low, side="right")
+    lot -= 1
+    which = np.arange(len(lot))
+    several = np.flatnonzero(high > end.take(lot))
+    if len(several):
+        count = np.ones(len(lot), np.int64)
+        count[several] = np.searchsorted(start, high.take(several), side="left") - lot.take(several)
+        which = which.repeat(count)
+        lot = lot.take(which) + np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    taken = np.minimum(high.take(which), end.take(lot)) - np.maximum(low.take(which), start.take(lot))
+    return which, lot, taken
 
 
 def _joined(one: Block, other: Block) -> Block:

@@ -22,9 +22,10 @@ class Growing:
         """Add rows to every column."""
         end = self.length + len(parts[0])
         if end > len(self.columns[0]):
-            # Moving pages is cheaper than copying them, and no view of a column is given out before `close`.
+            # Large columns grow by moving pages, not by copying, so that little room suffices; and no view of a
+            # column is given out before `close`.
             for column in self.columns:
-                column.resize(max(end, len(column) + len(column) // 2, 4_096), refcheck=False)
+                column.resize(max(end, len(column) + len(column) // 4, 4_096), refcheck=False)
         for column, part in zip(self.columns, parts, strict=True):
             column[self.length : end] = part
         self.length = end
@@ -37,7 +38,7 @@ class Growing:
 
 
 def growing(columns: int, room: int) -> Growing:
-    """Return so many empty columns with room; room that is never written costs no memory."""
+    """Return so many empty columns with room."""
     return Growing(tuple(np.empty(room, np.int64) for _ in range(columns)))
 
 
@@ -51,5 +52,5 @@ class Found:
 
     @classmethod
     def of(cls, rows: int, lots: int) -> Found:
-        """Begin with nothing found; without reversals there are at most as many allocations as rows."""
-        return cls(np.zeros(rows, np.int8), growing(3, rows), growing(2, lots))
+        """Begin with nothing found, and with room for few allocations and few lots left."""
+        return cls(np.zeros(rows, np.int8), growing(3, rows // 4), growing(2, lots // 4))

@@ -1,8 +1,9 @@
 """Rows brought together by member, in order of time, in blocks small enough to stay in the cache.
 
-Ordering is by bytes (radix, stable) and not by comparison: first whole columns by the high bits of the
-member's code, then each bucket by the low bits, where both the keys and the rows are near. Between the two
-stands the one random access of a replay, and it fetches all that the fast paths need in one record.
+Ordering is by bytes (radix, stable) and not by comparison. The events are dealt out to buckets by the high
+bits of the member's code, slice by slice, each row as one record that holds all the fast paths need; then the
+pieces of a bucket are joined and brought into order by the low bits. No step reaches at random beyond what the
+cache holds.
 """
 
 from __future__ import annotations
@@ -58,31 +59,32 @@ class Layout:
 
     member: Ints
     first_member: int
-    member_bits: int
     first_time: int
     time_bits: int
     #: When lots expire: as given, or later ones moved closer together in the same order.
     expires_at: Ints
     #: Bits of the member's code within a bucket; those above them name the bucket.
     low_bits: int
+    high_bits: int
 
     @classmethod
     def of(cls, events: EventColumns) -> Layout:
         """Choose the bits for these events."""
         member = events.member
         low, high = int(member.min()), int(member.max())
-        if (high - low).bit_length() > 40:
-            # Sparse codes: their ranks order as they do.
-            member = np.unique(member, return_inverse=True)[1].reshape(-1).astype(np.int64)
-            low, high = 0, int(member.max())
-        bits = (high - low).bit_length()
         first, last = int(events.at.min()), int(events.at.max())
         expires_at, last_expiry = _near(events.expires_at, last)
         # One more for the lots that never expire.
         time_bits = (max(last, last_expiry) + 1 - first).bit_length()
-        in_bucket = bits - min(8, max(0, len(member).bit_length() - 16))
-        low_bits = max(0, min(in_bucket, 62 - time_bits))
-        return cls(member, low, bits, first, time_bits, expires_at, low_bits)
+        bits, room = (high - low).bit_length(), 62 - time_bits
+        most = len(member).bit_length()
+        if bits > room + max(8, most - 12) and bits > most:
+            # Sparse codes would make buckets of few rows; their ranks order as they do.
+            member = np.unique(member, return_inverse=True)[1].reshape(-1).astype(np.int64)
+            low, high = 0, int(member.max())
+            bits = high.bit_length()
+        low_bits = max(0, min(bits - min(8, max(0, len(member).bit_length() - 16)), room))
+        return cls(member, low, first, time_bits, expires_at, low_bits, bits - low_bits)
 
     def expiry(self, expires_at: Ints) -> Ints:
         """Return expiries of this layout as times from the first event on; what never expires comes last."""
@@ -133,7 +135,10 @@ class Block:
 
     def chosen(self, keep: NDArray[np.bool_]) -> Block:
         """Return the block of some of the rows."""
-        places = np.flatnonzero(keep)
+        return self.at(np.flatnonzero(keep))
+
+    def at(self, places: Ints) -> Block:
+        """Return the block of the rows at some places."""
         return Block(self.row.take(places), self.key.take(places), self.value.take(places), self.layout)
 
     def between(self, start: int, end: int) -> Block:
@@ -148,59 +153,69 @@ class Block:
         return rank
 
 
-def _records(events: EventColumns, layout: Layout) -> NDArray[np.void]:
-    """Return the record of every row: its key within the bucket, and its value."""
-    records = np.empty((len(events), 2), np.int64)
-    mask = (1 << layout.low_bits) - 1
-    for start in range(0, len(events), BLOCK_ROWS // 4):
-        rows = slice(start, start + BLOCK_ROWS // 4)
-        kind, at, expires_at = events.kind[rows], events.at[rows], layout.expires_at[rows]
-        is_earn = kind == Kind.EARN
-        time = layout.expiry(np.where(is_earn, expires_at, at))
-        code = kind.astype(np.int64)
-        strange = is_earn & (expires_at <= at)
-        if events.available_at is not None:
-            strange |= is_earn & (events.available_at[rows] > at)
-        if strange.any():
-            code[strange] = _SPECIAL
-            time[strange] = 0
-        low = (layout.member[rows] - layout.first_member) & mask
-        np.left_shift(low, layout.time_bits, out=low)
-        np.bitwise_or(low, time, out=records[rows, 0])
-        np.bitwise_or(events.points[rows] << 2, code, out=records[rows, 1])
-    return records.view(_RECORD).reshape(-1)
+@frozen(eq=False)
+class _Dealt:
+    """The records and rows of some slices of the events, each slice dealt out to the buckets within itself."""
+
+    records: NDArray[np.void]
+    rows: NDArray[Any]
+    #: By slice and bucket: where the bucket begins and ends.
+    begins: Ints
+    ends: Ints
+
+    def buckets(self) -> Iterator[tuple[NDArray[np.void], NDArray[Any]]]:
+        """Yield each bucket's records and rows, in the order of the rows."""
+        for begins, ends in zip(self.begins.T.tolist(), self.ends.T.tolist(), strict=True):
+            pieces = [slice(begin, end) for begin, end in zip(begins, ends, strict=True) if end > begin]
+            if pieces:
+                yield (
+                    np.concatenate([self.records[piece] for piece in pieces]),
+                    np.concatenate([self.rows[piece] for piece in pieces]),
+                )
 
 
-def _buckets(events: EventColumns, layout: Layout) -> Iterator[Ints]:
-    """Yield the rows of each bucket in order of (at, row)."""
-    in_order = is_ascending(events.at)
-    time_order = None if in_order else stable_order(events.at - layout.first_time, layout.time_bits)
-    high_bits = layout.member_bits - layout.low_bits
-    if high_bits <= 0:
-        yield np.arange(len(events)) if time_order is None else time_order
-        return
-    high: NDArray[Any] = np.empty(
-        len(events), np.uint8 if high_bits <= 8 else np.uint16 if high_bits <= 16 else np.int64
-    )
-    for start in range(0, len(events), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        high[rows] = (layout.member[rows] - layout.first_member) >> layout.low_bits
-    if time_order is not None:
-        high = high.take(time_order)
-    order = np.argsort(high, kind="stable") if high_bits <= 16 else stable_order(high, high_bits)
-    if time_order is not None:
-        order = time_order.take(order)
-        del time_order
-    if high_bits <= 16:
-        ends = np.cumsum(np.bincount(high, minlength=1 << high_bits))
-    else:
-        high.sort()
-        ends = np.append(np.flatnonzero(high[1:] != high[:-1]) + 1, len(high))
-    start = 0
-    for end in ends.tolist():
-        if end > start:
-            yield order[start:end]
-        start = end
+def _record(events: EventColumns, layout: Layout, rows: slice, records: Ints) -> Ints:
+    """Write the record of some rows: the key within the bucket, and the value; return their buckets."""
+    kind, at, expires_at = events.kind[rows], events.at[rows], layout.expires_at[rows]
+    is_earn = kind == Kind.EARN
+    time = layout.expiry(np.where(is_earn, expires_at, at))
+    code = kind
+    strange = is_earn & (expires_at <= at)
+    if events.available_at is not None:
+        strange |= is_earn & (events.available_at[rows] > at)
+    if strange.any():
+        code = kind.copy()
+        code[strange] = _SPECIAL
+        time[strange] = 0
+    member = layout.member[rows] - layout.first_member
+    bucket = member >> layout.low_bits
+    member &= (1 << layout.low_bits) - 1
+    member <<= layout.time_bits
+    np.bitwise_or(member, time, out=records[:, 0])
+    np.left_shift(events.points[rows], 2, out=time)
+    np.bitwise_or(time, code, out=records[:, 1])
+    return bucket
+
+
+def _dealt(events: EventColumns, layout: Layout) -> _Dealt:
+    """Deal the events out to buckets slice by slice, so that no step reaches beyond the cache."""
+    count = 1 << layout.high_bits
+    # Many buckets take larger slices, lest the pieces become too small to be worth a copy.
+    size = BLOCK_ROWS << max(0, layout.high_bits - 8)
+    records = np.empty(len(events), _RECORD)
+    rows = np.empty(len(events), np.int32 if len(events) < 1 << 31 else np.int64)
+    begins, ends, room = [], [], np.empty((min(size, len(events)), 2), np.int64)
+    for start in range(0, len(events), size):
+        piece = slice(start, min(start + size, len(events)))
+        length = piece.stop - start
+        bucket = _record(events, layout, piece, room[:length])
+        order = stable_order(bucket, layout.high_bits)
+        room[:length].view(_RECORD).reshape(-1).take(order, out=records[piece], mode="clip")
+        np.add(order, start, out=rows[piece], casting="unsafe")
+        end = np.cumsum(np.bincount(bucket, minlength=count)) + start
+        begins.append(np.append(start, end[:-1]))
+        ends.append(end)
+    return _Dealt(records, rows, np.array(begins), np.array(ends))
 
 
 def blocks(events: EventColumns) -> Iterator[Block]:
@@ -208,16 +223,25 @@ def blocks(events: EventColumns) -> Iterator[Block]:
     if not len(events):
         return
     layout = Layout.of(events)
-    records = _records(events, layout)
-    for rows in _buckets(events, layout):
-        found = records.take(rows)
-        member = found.view(np.int64)[::2] >> layout.time_bits
+    in_order = is_ascending(events.at)
+    for bucket in _dealt(events, layout).buckets():
+        yield from _cut(_sorted(events, layout, *bucket, in_order=in_order))
+
+
+def _sorted(
+    events: EventColumns, layout: Layout, records: NDArray[np.void], rows: NDArray[Any], *, in_order: bool
+) -> Block:
+    """Return a bucket's rows member by member, in order of (at, row)."""
+    member = records.view(np.int64)[::2] >> layout.time_bits
+    if in_order:
         order = stable_order(member, layout.low_bits)
-        pairs = found.take(order).view(np.int64).reshape(-1, 2)
-        whole = Block(rows.take(order), pairs[:, 0].copy(), pairs[:, 1].copy(), layout)
-        # One bucket may hold most rows: what is not needed any more goes before the blocks are worked on.
-        del found, member, order, pairs
-        yield from _cut(whole)
+    else:
+        order = stable_order(events.at.take(rows) - layout.first_time, layout.time_bits)
+        order = order.take(stable_order(member.take(order), layout.low_bits))
+    # One bucket may hold most rows: what is not needed any more goes.
+    del member
+    pairs = records.take(order).view(np.int64).reshape(-1, 2)
+    return Block(rows.take(order), pairs[:, 0].copy(), pairs[:, 1].copy(), layout)
 
 
 def _cut(whole: Block) -> Iterator[Block]:

@@ -11,6 +11,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
+from userops.points.replaying.acting import ENTER, GIVE_BACK, REVERSE_EARN, REVERSE_SPEND, SPEND
 from userops.points.replaying.events import Bools, EventColumns, Ints, Outcome
 from userops.points.replaying.found import Found
 from userops.points.replaying.grouping import Block
@@ -18,20 +19,15 @@ from userops.points.replaying.laying import (
     ASKED,
     AT,
     EARNED,
-    ENTER,
     EXPIRES,
     FLAGS,
-    GIVE_BACK,
     KIND,
     LEFT,
     OPENS,
-    REVERSE_EARN,
-    REVERSE_SPEND,
-    SPEND,
     Lanes,
     lay_out,
 )
-from userops.points.replaying.rows import rows_of
+from userops.points.replaying.rows import Rows, rows_of
 
 #: Steps between two looks at which lanes are done.
 _STEPS = 8
@@ -39,13 +35,13 @@ _ONE = np.uint64(1)
 _ALL = np.uint64(2**64 - 1)
 
 
-def replay_lanes(events: EventColumns, blocks: list[Block], found: Found) -> Ints:
-    """Replay the members of these blocks; return the rows of members left undone for want of room."""
+def replay_lanes(events: EventColumns, blocks: list[Block], found: Found) -> list[Rows]:
+    """Replay the members of these blocks; return the rows of each member left undone for want of room."""
     rows = rows_of(events, blocks, found)
     lanes = lay_out(events, rows) if len(rows.row) else None
     if lanes is None:
         found.left.append(rows.row.take(rows.lots), rows.points.take(rows.lots))
-        return np.zeros(0, np.int64)
+        return []
     run = _Run(lanes)
     run.to_the_end()
     failed = run.collect(found)
@@ -53,7 +49,7 @@ def replay_lanes(events: EventColumns, blocks: list[Block], found: Found) -> Int
     slot = lanes.lot_slot.compress(~np.isin(lot_rank, failed)) if len(failed) else lanes.lot_slot
     left = lanes.lots[slot, LEFT]
     found.left.append(lanes.slot_row.take(slot.compress(left > 0)), left.compress(left > 0))
-    return rows.row.compress(np.isin(rows.rank, failed))
+    return [rows.of(rank) for rank in failed.tolist()]
 
 
 @define(eq=False)

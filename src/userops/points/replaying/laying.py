@@ -1,8 +1,6 @@
 """Laying out lanes: the lots in spending order with a bit each, and the actions that lanes go through.
 
-A lot is *preset* when it sorts behind every lot that its member earned before. Its bit is set from the
-start: until it is earned, every living lot of the member sorts before it, so it is never met too early.
-The others (earned out of order of expiry, or pending) are entered by an action of their own.
+The bits of preset lots are set from the start; those of the others when their action enters them.
 """
 
 from __future__ import annotations
@@ -13,12 +11,10 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from userops.points.replaying.events import Bools, EventColumns, Ints, Kind, Outcome
-from userops.points.replaying.grouping import stable_order
+from userops.points.replaying.acting import ENTER, Acts, aims
+from userops.points.replaying.events import EventColumns, Ints
 from userops.points.replaying.rows import Rows
 
-#: Kinds of actions. A `REVERSE_SPEND` that is sound becomes a `GIVE_BACK`, which goes lot by lot.
-SPEND, ENTER, REVERSE_EARN, REVERSE_SPEND, GIVE_BACK = range(5)
 #: Beside its kind, an action says whether it is the first of its member.
 KIND, OPENS = 7, 8
 #: Columns of an action: when, what was earned by then, what it asks for, and its kind.
@@ -66,32 +62,14 @@ class _Plan:
     """Where everything comes to stand."""
 
     rows: Rows
-    is_entered: Bools = field(init=False)
-    #: Of each action, the place of its row, and whether it enters a lot.
-    place: Ints = field(init=False)
-    entered: Bools = field(init=False)
-    #: Of each row that is an earn, the slot of its lot.
-    slot: Ints = field(init=False)
+    acts: Acts
     lane_first: Ints = field(init=False)
     lots_of_lane: Ints = field(init=False)
     slot_end: Ints = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Tell preset lots from others, and the actions in order."""
-        rows = self.rows
-        self.is_entered = np.zeros(len(rows.row), np.bool_)
-        self.slot = np.zeros(len(rows.row), np.int64)
-        self.slot[rows.lots] = np.arange(len(rows.lots))
-        earns = np.flatnonzero(rows.kind == Kind.EARN)
-        if len(earns):
-            order = self.slot.take(earns)
-            self.is_entered[earns] = order < np.maximum.accumulate(order)
-        self.is_entered[rows.pending] = True
-        self.place, self.entered = _action_places(rows, self.is_entered)
-
-    def cut(self) -> None:
         """Cut the actions into lanes, and give every lot its slot."""
-        rows, member = self.rows, self.rows.rank.take(self.place)
+        rows, member = self.rows, self.rows.rank.take(self.acts.place)
         self.lane_first = _cut(member)
         lane = np.searchsorted(member.take(self.lane_first), rows.rank.take(rows.lots), side="right") - 1
         np.maximum(lane, 0, out=lane)
@@ -100,32 +78,13 @@ class _Plan:
         room = (self.lots_of_lane // 64 + 2) * 64
         self.slot_end = np.cumsum(room)
         free = room - self.lots_of_lane
-        self.slot[rows.lots] = np.arange(len(rows.lots)) + (np.cumsum(free) - free).take(lane)
+        self.acts.slot[rows.lots] = np.arange(len(rows.lots)) + (np.cumsum(free) - free).take(lane)
 
 
 def lay_out(events: EventColumns, rows: Rows) -> Lanes | None:
     """Return the lanes of these rows; None when nobody does anything but earn."""
-    plan = _Plan(rows)
-    if not len(plan.place):
-        return None
-    plan.cut()
-    return _filled(events, plan)
-
-
-def _action_places(rows: Rows, is_entered: Bools) -> tuple[Ints, Bools]:
-    """Return the actions in order, by the place of their row, and which of them enter a lot."""
-    acts = rows.kind != Kind.EARN
-    if not len(rows.pending):
-        places = np.flatnonzero(acts | is_entered)
-        return places, is_entered.take(places)
-    at_once = is_entered.copy()
-    at_once[rows.pending] = False
-    places = np.flatnonzero(acts | at_once)
-    both = np.concatenate([rows.pending, places])
-    # A pending lot appears before whatever happens at the instant from which it is available.
-    order = stable_order(np.concatenate([rows.appears, places]), max(1, len(rows.row).bit_length()))
-    entered = np.concatenate([np.ones(len(rows.pending), np.bool_), at_once.take(places)])
-    return both.take(order), entered.take(order)
+    acts = Acts.of(rows)
+    return _filled(events, _Plan(rows, acts)) if len(acts.place) else None
 
 
 def _cut(member: Ints) -> Ints:
@@ -137,7 +96,8 @@ def _cut(member: Ints) -> Ints:
 
 
 def _filled(events: EventColumns, plan: _Plan) -> Lanes:
-    rows, place, entered = plan.rows, plan.place, plan.entered
+    rows, acts = plan.rows, plan.acts
+    place, entered = acts.place, acts.entered
     lanes, slots = len(plan.lane_first), int(plan.slot_end[-1])
     lane = np.zeros(len(place), np.int64)
     lane[plan.lane_first[1:]] = 1
@@ -145,14 +105,14 @@ def _filled(events: EventColumns, plan: _Plan) -> Lanes:
     # Each lane ends with an action that does nothing: what it asks for nobody has.
     at = np.arange(len(place)) + lane
     member = rows.rank.take(place)
-    preset = np.where((rows.kind == Kind.EARN) & ~plan.is_entered, rows.points, 0)
+    preset = acts.preset()
     earned = np.cumsum(preset)
     heads = np.append(0, np.flatnonzero(rows.rank[1:] != rows.rank[:-1]) + 1)
-    lot_slot = plan.slot.take(rows.lots)
+    lot_slot = plan.acts.slot.take(rows.lots)
     first_lot = np.searchsorted(rows.rank.take(rows.lots), np.arange(len(heads)))
     last = np.append(plan.lane_first[1:], len(place)) + np.arange(lanes)
     first = plan.lane_first + np.arange(lanes)
-    kind, target, outcome = _aims(events, plan, at)
+    kind, target, outcome = aims(events, acts, at)
     # Reversals need more parts than actions and lots; a lane that runs out of them is replayed plainly.
     parts = (last - first) + plan.lots_of_lane + 3 * np.bincount(lane[kind > ENTER], minlength=lanes) + 8
     part_limit = np.cumsum(parts)
@@ -160,12 +120,12 @@ def _filled(events: EventColumns, plan: _Plan) -> Lanes:
     actions = np.zeros((len(place) + lanes, 4), np.int64)
     actions[:, ASKED] = _TOO_MUCH
     actions[at, ASKED] = np.where(entered, 0, rows.points.take(place))
-    actions[at, AT] = np.where(entered, 0, rows.time.take(place))
+    actions[at, AT] = np.where(entered, 0, rows.times(place))
     actions[at, EARNED] = earned.take(place)
     actions[at, FLAGS] = kind + OPENS * opens
     lots = np.zeros((slots, 2), np.int64)
     lots[lot_slot, LEFT] = rows.points.take(rows.lots)
-    lots[lot_slot, EXPIRES] = rows.time.take(rows.lots)
+    lots[lot_slot, EXPIRES] = rows.times(rows.lots)
     return Lanes(
         lots=lots,
         slot_row=_spread(rows.row.take(rows.lots), lot_slot, slots),
@@ -196,34 +156,5 @@ def _spread(values: NDArray[Any], at: Ints, size: int, fill: int = 0) -> NDArray
 def _words(plan: _Plan, slots: int) -> NDArray[np.uint64]:
     """Return the bits of the preset lots."""
     bits, lots = np.zeros(slots, np.uint8), plan.rows.lots
-    bits[plan.slot.take(lots.compress(~plan.is_entered.take(lots)))] = 1
+    bits[plan.acts.slot.take(lots.compress(~plan.acts.is_entered.take(lots)))] = 1
     return np.packbits(bits, bitorder="little").view("<u8").astype(np.uint64)
-
-
-def _aims(events: EventColumns, plan: _Plan, at: Ints) -> tuple[NDArray[np.int8], Ints, NDArray[np.int8]]:
-    """Return each action's kind, what it is aimed at, and what became of it already.
-
-    A reversal of nothing known is refused here.
-    """
-    rows, place = plan.rows, plan.place
-    kind = np.where(plan.entered, ENTER, SPEND).astype(np.int8)
-    target = np.where(plan.entered, plan.slot.take(place), 0)
-    outcome = np.zeros(len(place), np.int8)
-    reversals = np.flatnonzero(~plan.entered & (rows.kind.take(place) == Kind.REVERSE))
-    if events.undoes is None or not len(reversals):
-        return kind, target, outcome
-    undone = events.undoes[rows.row.take(place.take(reversals))]
-    # By row, the place here; what was never written is checked against the row that is there.
-    place_of = np.empty(len(events), np.int32 if len(rows.row) < 2**31 else np.int64)
-    place_of[rows.row] = np.arange(len(rows.row))
-    goal = np.clip(place_of.take(undone), 0, len(rows.row) - 1)
-    goal_kind = rows.kind.take(goal)
-    known = (rows.row.take(goal) == undone) & (goal < place.take(reversals)) & (goal_kind != Kind.REVERSE)
-    action_of = np.zeros(len(rows.row), np.int64)
-    own = np.flatnonzero(~plan.entered)
-    action_of[place.take(own)] = at.take(own)
-    is_earn = goal_kind == Kind.EARN
-    kind[reversals] = np.where(is_earn, REVERSE_EARN, REVERSE_SPEND)
-    target[reversals] = np.where(is_earn, plan.slot.take(goal), action_of.take(goal))
-    outcome[reversals[~known]] = Outcome.UNKNOWN
-    return kind, target, outcome

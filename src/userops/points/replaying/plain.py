@@ -1,161 +1,305 @@
-"""The plain path: one member's events in Python's integers, for the heaviest members and for huge amounts."""
+"""The plain path: one member's actions in Python's integers, for the heaviest members and for huge amounts.
+
+Only what is in doubt takes a turn of the loop: spends, reversals, and lots that must be entered. Preset lots
+wait in a chain, which is read from its front; the others are in a heap; the least of both pays. As long as it
+suffices and lives, a spend is one subtraction. What the member has is `earned − gone`, as in lanes.
+
+Lots are noted when they are left, with what they paid in all, end to end on an axis of its own, on which the
+accepted spends lie end to end too: the overlaps are the allocations.
+"""
 
 from __future__ import annotations
 
+import itertools
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
 from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
 from attrs import define, field
+from numpy.typing import NDArray
 
-from userops.points.replaying.events import EventColumns, Ints, Kind, Outcome
+from userops.points.replaying.acting import ENTER, REVERSE_EARN, SPEND, Acts, aims, undone_earns
+from userops.points.replaying.closed import overlaps
+from userops.points.replaying.events import EventColumns, Ints, Outcome
 from userops.points.replaying.found import Found
+from userops.points.replaying.rows import Rows
 
-_ACCEPTED, _INSUFFICIENT, _OVER, _UNKNOWN, _INVALID = (int(outcome) for outcome in Outcome)
-_EARN, _SPEND, _REVERSE = (int(kind) for kind in Kind)
+_INSUFFICIENT, _OVER, _UNKNOWN = (
+    int(outcome) for outcome in (Outcome.INSUFFICIENT, Outcome.OVER_REVERSED, Outcome.UNKNOWN)
+)
+#: Actions that are Python's integers at a time.
+_AT_A_TIME = 1 << 14
+#: The points that nobody has, and the time that never comes: of the lots that end the chain and the heap.
+_ENDLESS = 2**63 - 1
+
+
+def _given(values: Ints, *end: int) -> array[int]:
+    column = array("q", values.tobytes())
+    column.extend(end)
+    return column
+
+
+def _column() -> array[int]:
+    return array("q")
 
 
 @define(eq=False)
 class _Member:
-    """One member's points while the events go by; a lot is known by its rank in spending order."""
+    """One member's points while the actions go by; a lot is known by its rank in spending order."""
 
-    expires: list[int]
-    row_of: list[int]
-    left: list[int]
-    #: Lots that can be spent, least rank first, and whether each is among them; all that `has` counts.
-    open: list[int] = field(factory=list)
-    is_open: bytearray = field(factory=bytearray)
-    has: int = 0
-    #: Of each accepted event, by row: what it asked for; of spends, (lot, points) in the order of paying.
-    asked: dict[int, int] = field(factory=dict)
-    paid: dict[int, list[tuple[int, int]]] = field(factory=dict)
+    #: By lot; the last two end the chain and the heap.
+    expires: array[int]
+    left: array[int]
+    is_preset: bytes
+    #: Whether a lot is in the heap.
+    is_entered: bytearray
+    #: The preset lots, and an end.
+    chain: array[int]
+    heap: list[int]
+    #: Reversals of what is known, one after the other: (the action, whether it undoes an earn, that earn's lot
+    #: or the spend's action, what it asks for, what it undoes part of, what was asked for in all before that).
+    reversals: Iterator[tuple[int, bool, int, int, int, int]]
+    #: By action: what became of it.
+    outcome: bytearray
+    #: The spends that were refused, and what the first so many of them asked for.
+    refused: list[int] = field(factory=list)
+    refused_points: list[int] = field(factory=lambda: [0])
+    #: After one that is none, the lots in the order in which they paid, and where on the axis of all that was
+    #: paid each one's part ends.
+    lots: array[int] = field(factory=lambda: array("q", [-1]))
+    ends: array[int] = field(factory=lambda: array("q", [0]))
+    #: What reversals moved: the action, the lot, the points.
+    moved: tuple[array[int], array[int], array[int]] = field(
+        factory=lambda: (_column(), _column(), _column())
+    )
+    #: What is undone of spends, by action, and of earns, by lot.
     undone: dict[int, int] = field(factory=dict)
-    allocations: list[tuple[int, int, int]] = field(factory=list)
+    earn_undone: dict[int, int] = field(factory=dict)
 
-    def enter(self, lot: int) -> None:
-        """Let a lot be spent."""
-        if self.left[lot] and not self.is_open[lot]:
-            self.is_open[lot] = True
-            heappush(self.open, lot)
-            self.has += self.left[lot]
-
-    def spend(self, row: int, points: int, at: int) -> int:
-        """Take points, first-expiring first; what has expired leaves the open lots when it is met."""
-        lots, left = self.open, self.left
-        while lots and (self.expires[lots[0]] <= at or not left[lots[0]]):
-            lot = heappop(lots)
-            self.is_open[lot] = False
-            self.has -= left[lot]
-        if points > self.has:
-            return _INSUFFICIENT
-        self.has -= points
-        self.asked[row], self.paid[row] = points, (parts := [])
-        while points:
-            lot = lots[0]
-            part = left[lot]
-            if part > points:
-                part = points
-                left[lot] -= part
-            else:
-                left[lot] = 0
-                heappop(lots)
-                self.is_open[lot] = False
-            if part:
-                points -= part
-                parts.append((lot, part))
-                self.allocations.append((row, self.row_of[lot], part))
-        return _ACCEPTED
-
-    def reverse(self, row: int, target: int, points: int, at: int, own: int) -> int:
-        """Undo a spend, or an earn (`own` is then the rank of its lot)."""
-        if target not in self.asked:
-            return _UNKNOWN
-        done = self.undone.get(target, 0)
-        rest = self.asked[target] - done
-        wanted = points or rest
-        if rest < 1 or wanted > rest:
-            return _OVER
-        if target in self.paid:
-            self.undone[target] = done + wanted
-            self._give_back(row, target, done, wanted, at)
-            return _ACCEPTED
-        taken = min(wanted, self.left[own]) if at < self.expires[own] else 0
-        self.undone[target] = done + taken
-        if taken:
-            self.left[own] -= taken
-            self.has -= taken * self.is_open[own]
-            self.allocations.append((row, target, taken))
-        return _ACCEPTED
-
-    def _give_back(self, row: int, target: int, done: int, wanted: int, at: int) -> None:
-        """Put points back into the lots that paid, the last one first, past those given back before."""
-        for lot, paid in reversed(self.paid[target]):
-            skipped = min(done, paid)
-            done -= skipped
-            part = min(wanted, paid - skipped)
-            if not part:
+    def run(self, actions: Iterator[tuple[int, int, int, int]]) -> None:  # noqa: PLR0915 — calls would cost more
+        """Let actions go by, as `_integers` gives them, up to one whose code is greater than a reversal's."""
+        expires, left, heap, chain = self.expires, self.left, self.heap, self.chain
+        lots, ends, is_entered = self.lots, self.ends, self.is_entered
+        gone, place, front, end = 0, 0, chain[0], len(left)
+        # The lot that pays next; while nothing is had it is shown as empty, for it is not earned yet, or none.
+        lot, had, part, until = front, 0, 0, expires[front]
+        for code, at, asked, earned in actions:
+            if code >= 0:
+                if code < end:
+                    if not left[code]:
+                        continue
+                    is_entered[code] = 1
+                    heappush(heap, code)
+                    gone -= left[code]
+                    if code > lot:
+                        continue
+                if part != had:
+                    lots.append(lot)
+                    ends.append(ends[-1] + had - part)
+                    gone += had - part
+                    left[lot] = part
+                if code == end:
+                    gone += self._reverse(at, front)
+                lot = heap[0] if heap[0] < front else front  # noqa: FURB136 — a call costs as much as the step
+                had, until = left[lot] if earned > gone else 0, expires[lot]
+                part = had
                 continue
-            wanted -= part
-            self.left[lot] += part
-            self.allocations.append((row, self.row_of[lot], part))
-            if self.is_open[lot]:
-                self.has += part
-            elif at < self.expires[lot]:
-                self.enter(lot)
+            if asked < part and at < until:
+                part -= asked
+                continue
+            if not part:
+                had = part = left[lot]
+            wanted, is_sure = asked, False
+            while True:
+                if at < until:
+                    if not is_sure and asked > earned - gone - had + part:
+                        self._refuse(-1 - code, asked)
+                        break
+                    if wanted < part:
+                        part -= wanted
+                        break
+                    wanted -= part
+                    part, is_sure = 0, True
+                # The lot has expired, or has paid all it had.
+                if part != had:
+                    lots.append(lot)
+                    ends.append(ends[-1] + had - part)
+                    left[lot] = part
+                gone += had
+                if lot == front:
+                    place += 1
+                    front = chain[place]
+                else:
+                    is_entered[heappop(heap)] = 0
+                lot = heap[0] if heap[0] < front else front  # noqa: FURB136 — a call costs as much as the step
+                had = part = left[lot]
+                until = expires[lot]
+            if had - part >= earned - gone:
+                had = part = 0
+
+    def _refuse(self, action: int, asked: int) -> None:
+        self.outcome[action] = _INSUFFICIENT
+        self.refused.append(action)
+        self.refused_points.append(self.refused_points[-1] + asked)
+
+    def _reverse(self, at: int, front: int) -> int:
+        """Do the next reversal; return what is gone more by it."""
+        action, is_earn, aim, asked, whole, before = next(self.reversals)
+        undone = self.earn_undone if is_earn else self.undone
+        done = undone.get(aim, 0)
+        rest = whole - done
+        if not is_earn and self.outcome[aim]:
+            self.outcome[action] = _UNKNOWN
+            return 0
+        if rest < 1 or asked > rest:
+            self.outcome[action] = _OVER
+            return 0
+        wanted = asked or rest
+        if is_earn:
+            taken = min(wanted, self.left[aim]) if at < self.expires[aim] else 0
+            undone[aim] = done + taken
+            return self._move(action, aim, -taken, at, front) if taken else 0
+        undone[aim] = done + wanted
+        # Back from the end of what the spend paid, less what was given back before.
+        high = before - self.refused_points[bisect_left(self.refused, aim)] + whole - done
+        low, gone, place = high - wanted, 0, bisect_left(self.ends, high)
+        while low < high:
+            start = max(low, self.ends[place - 1])
+            gone += self._move(action, self.lots[place], high - start, at, front)
+            high, place = start, place - 1
+        return gone
+
+    def _move(self, action: int, lot: int, points: int, at: int, front: int) -> int:
+        """Give a lot points back, or take some that are undone; return what is gone more by it."""
+        left = self.left[lot] = self.left[lot] + points
+        actions, lots, moved = self.moved
+        actions.append(action)
+        lots.append(lot)
+        moved.append(abs(points))
+        if self.is_entered[lot] or (lot >= front and self.is_preset[lot]):
+            return -points
+        if points < 0 or at >= self.expires[lot]:
+            return 0
+        # It had paid all it had, and can be spent again.
+        self.is_entered[lot] = 1
+        heappush(self.heap, lot)
+        return -left
 
 
-def replay_member(events: EventColumns, rows: Ints, found: Found) -> None:
-    """Replay one member, whose rows come in order of (at, row)."""
-    at, expires = events.at[rows], events.expires_at[rows]
-    available = at if events.available_at is None else events.available_at[rows]
-    is_lot = (events.kind[rows] == _EARN) & (expires > np.maximum(at, available))
-    lots = np.flatnonzero(is_lot)
-    order = lots.take(np.lexsort((available.take(lots), expires.take(lots))))
-    rank = np.full(len(rows), -1, np.int64)
-    rank[order] = np.arange(len(order))
-    member = _Member(
-        expires.take(order).tolist(),
-        rows.take(order).tolist(),
-        [0] * len(order),
-        is_open=bytearray(len(order)),
-    )
-    undoes = np.full(len(rows), -1, np.int64) if events.undoes is None else events.undoes[rows]
-    outcomes = _outcomes(
-        member,
-        zip(
-            *(column.tolist() for column in (rows, events.kind[rows], events.points[rows], at)),
-            *(column.tolist() for column in (rank, available, undoes)),
-            strict=True,
-        ),
-    )
-    found.outcome[rows] = np.frombuffer(outcomes, np.int8)
-    if member.allocations:
-        found.allocations.append(*np.array(member.allocations, np.int64).T)
-    left = np.array(member.left, np.int64)
+def replay_member(events: EventColumns, rows: Rows, found: Found) -> None:
+    """Replay the rows of one member."""
+    lot_row, acts = rows.row.take(rows.lots), Acts.of(rows)
+    if not len(acts.place):
+        found.left.append(lot_row, rows.points.take(rows.lots))
+        return
+    kind, aim, outcome = aims(events, acts, np.arange(len(acts.place)))
+    idle, lot, points = _idle(rows, acts, np.flatnonzero((kind == REVERSE_EARN) & (outcome == 0)), aim)
+    size = rows.points.take(rows.lots)
+    size[lot] -= points
+    goes_by = outcome == 0
+    goes_by[idle] = False
+    actions = np.flatnonzero(goes_by)
+    kinds = kind.take(actions)
+    # The code of an action, as `run` reads it.
+    code = np.where(kinds == ENTER, aim.take(actions), len(size) + 2)
+    code = np.where(kinds == SPEND, -1 - actions, code)
+    reversals = _reversals(rows, acts, (kind, aim), actions.compress(kinds > ENTER))
+    member = _member(rows, acts, size, outcome, reversals)
+    row, own = rows.row.take(acts.place), np.flatnonzero(~acts.entered)
+    some = _integers(rows, acts.place.take(actions), code, _earned(rows, acts, size))
+    member.run(itertools.chain(itertools.chain.from_iterable(some), [(len(size) + 3, 0, 0, 0)]))
+    found.allocations.append(row.take(idle), lot_row.take(lot), points)
+    outcome = np.frombuffer(member.outcome, np.int8)
+    found.outcome[row.take(own)] = outcome.take(own)
+    spends = np.flatnonzero((kind == SPEND) & (outcome == 0))
+    _note(member, (row.take(spends), rows.points.take(acts.place.take(spends))), row, lot_row, found)
+
+
+def _note(
+    member: _Member, spends: tuple[NDArray[Any], Ints], row: NDArray[Any], lot_row: NDArray[Any], found: Found
+) -> None:
+    """Note what spends (rows, points) took, what reversals moved, and what is left."""
+    spend_row, asked = spends
+    paying, ends = np.frombuffer(member.lots, np.int64)[1:], np.frombuffer(member.ends, np.int64)
+    starts, ends, spent = ends[:-1], ends[1:], np.cumsum(asked)
+    for start in range(0, len(asked), _AT_A_TIME):
+        some = slice(start, start + _AT_A_TIME)
+        which, part, points = overlaps(starts, ends, spent[some] - asked[some], spent[some])
+        found.allocations.append(spend_row[some].take(which), lot_row.take(paying.take(part)), points)
+    action, lot, points = (np.frombuffer(column, np.int64) for column in member.moved)
+    found.allocations.append(row.take(action), lot_row.take(lot), points)
+    left = np.frombuffer(member.left, np.int64)[:-2]
     still = np.flatnonzero(left)
-    found.left.append(rows.take(order.take(still)), left.take(still))
+    found.left.append(lot_row.take(still), left.take(still))
 
 
-def _outcomes(member: _Member, events: zip[tuple[int, ...]]) -> bytearray:
-    """Let the events go by; return what became of each."""
-    outcomes = bytearray()
-    lot_of: dict[int, int] = {}
-    #: Lots not yet available: (when they are, their rank).
-    pending: list[tuple[int, int]] = []
-    for row, kind, points, at, lot, available, target in events:
-        while pending and pending[0][0] <= at:
-            member.enter(heappop(pending)[1])
-        if kind == _SPEND:
-            outcomes.append(member.spend(row, points, at))
-        elif kind == _REVERSE:
-            outcomes.append(member.reverse(row, target, points, at, lot_of.get(target, -1)))
-        elif lot < 0:
-            outcomes.append(_INVALID)
-        else:
-            member.asked[row] = member.left[lot] = points
-            lot_of[row] = lot
-            if available > at:
-                heappush(pending, (available, lot))
-            else:
-                member.enter(lot)
-            outcomes.append(_ACCEPTED)
-    return outcomes
+def _idle(rows: Rows, acts: Acts, undoing: Ints, aim: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return the actions that undo an earn before anything else is asked for: the lots, and the points."""
+    (action, lot, points), _ = undone_earns(rows, acts, undoing, aim)
+    earn, reversal = rows.lots.take(lot), acts.place.take(action)
+    idle = np.flatnonzero((points > 0) & (acts.before(earn) == acts.before(reversal) - 1))
+    return action.take(idle), lot.take(idle), points.take(idle)
+
+
+def _reversals(
+    rows: Rows, acts: Acts, asking: tuple[NDArray[np.int8], Ints], actions: Ints
+) -> Iterator[tuple[int, bool, int, int, int, int]]:
+    """Return these reversals, as `_Member.reversals`."""
+    (kind, aim), asked = asking, rows.points.take(acts.place)
+    spent = np.where(kind == SPEND, asked, 0)
+    before = np.cumsum(spent) - spent
+    target, is_earn = aim.take(actions), kind.take(actions) == REVERSE_EARN
+    whole = asked.take(target, mode="clip")
+    whole[is_earn] = rows.points.take(rows.lots.take(target.compress(is_earn)))
+    columns = (actions, is_earn, target, asked.take(actions), whole, before.take(target, mode="clip"))
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _member(
+    rows: Rows,
+    acts: Acts,
+    size: Ints,
+    outcome: NDArray[np.int8],
+    reversals: Iterator[tuple[int, bool, int, int, int, int]],
+) -> _Member:
+    """Return the member before the first action, with lots of this size."""
+    count, preset = len(rows.lots), ~acts.is_entered.take(rows.lots)
+    return _Member(
+        expires=_given(rows.times(rows.lots), _ENDLESS, _ENDLESS),
+        left=_given(size, _ENDLESS, _ENDLESS),
+        is_preset=np.append(preset, [False, False]).tobytes(),
+        is_entered=bytearray(count + 2),
+        chain=_given(np.flatnonzero(preset), count),
+        heap=[count + 1],
+        reversals=reversals,
+        outcome=bytearray(outcome.tobytes()),
+    )
+
+
+def _earned(rows: Rows, acts: Acts, size: Ints) -> Ints:
+    """Return, of each row, what preset lots of this size have brought by then."""
+    earned = np.zeros(len(rows.row), np.int64)
+    earned[rows.lots] = size * ~acts.is_entered.take(rows.lots)
+    return np.cumsum(earned, out=earned)
+
+
+def _integers(
+    rows: Rows, place: Ints, code: Ints, earned: Ints
+) -> Iterator[Iterator[tuple[int, int, int, int]]]:
+    """Yield the actions at these places as (code, when, points asked for, points earned by preset lots).
+
+    They come some at a time. The code of a spend is -1 less its number, that of entering a lot is the lot, and
+    that of a reversal the number of lots, the two that end them included.
+    """
+    for start in range(0, len(code), _AT_A_TIME):
+        some = place[start : start + _AT_A_TIME]
+        columns = (
+            code[start : start + _AT_A_TIME],
+            rows.times(some),
+            rows.points.take(some),
+            earned.take(some),
+        )
+        yield zip(*(column.tolist() for column in columns), strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from attrs import define, field
@@ -13,13 +12,17 @@ from userops.points.replaying.closed import closed_form
 from userops.points.replaying.events import FAST_TOTAL, EventColumns, Ints, Kind
 from userops.points.replaying.found import Found
 from userops.points.replaying.grouping import Block, blocks
+from userops.points.replaying.inverted import inverted_form
 from userops.points.replaying.lanes import replay_lanes
+from userops.points.replaying.laying import LANE_ACTIONS
 from userops.points.replaying.plain import replay_member
+from userops.points.replaying.rows import rows_of
 
 #: Rows that lanes take at a time, and from how many rows on a member waits for the others as heavy as that.
 LANE_ROWS, HEAVY_ROWS = 1 << 18, 512
-#: With fewer lanes than this a plain loop is faster; so many of the heaviest members get one.
-FEW_LANES = 64
+#: What a member costs a plain loop beside its rows, and what a step of all lanes costs beside theirs: as many
+#: rows as in plain Python take that much longer than in lanes.
+MEMBER_ROWS, STEP_ROWS = 1_200, 600
 
 
 class Path(enum.Enum):
@@ -55,29 +58,40 @@ def replayed(events: EventColumns, path: Path) -> Found:
         # Their sum may be beyond what the fast paths can add up.
         path = Path.PLAIN
     light, heavy = _Waiting(), _Waiting()
+    # With more rows than this no lane is worth its steps, whoever the others are.
+    most = max(HEAVY_ROWS, len(events) // STEP_ROWS)
     for block in blocks(events):
         rest = block if path in (Path.LANES, Path.PLAIN) else closed_form(block, found)
         if rest is None:
             continue
-        if path in (Path.PLAIN, Path.CLOSED):
-            _plainly(events, rest, found)
+        if path in (Path.AUTO, Path.CLOSED):
+            rest = inverted_form(events, rest, found)
+        if rest is None:
             continue
-        for some, waiting in zip(_by_weight(rest), (light, heavy), strict=True):
+        if path in (Path.PLAIN, Path.CLOSED):
+            _plainly(events, rest, found, are_huge=path is Path.PLAIN)
+            continue
+        if path is Path.AUTO:
+            rest, heaviest = _by_weight(rest, most)
+            if heaviest is not None:
+                _plainly(events, heaviest, found)
+        for some, waiting in zip(_by_weight(rest, HEAVY_ROWS), (light, heavy), strict=True):
             if some is not None:
                 waiting.add(some)
         if light.rows >= LANE_ROWS:
-            _in_lanes(events, light.take(), found)
-    few = 0 if path is Path.LANES else FEW_LANES
+            _in_lanes(events, light.take(), path, found)
     for waiting in (light, heavy):
         if waiting.rows:
-            _in_lanes(events, _without_heaviest(events, waiting.take(), few, found), found)
+            _in_lanes(events, waiting.take(), path, found)
     return found
 
 
-def _by_weight(block: Block) -> tuple[Block | None, Block | None]:
-    """Return the members with few rows and those with many."""
+def _by_weight(block: Block | None, most: int) -> tuple[Block | None, Block | None]:
+    """Return the members with at most so many rows and those with more."""
+    if block is None:
+        return None, None
     rank = block.ranks()
-    is_heavy = np.bincount(rank) > HEAVY_ROWS
+    is_heavy = np.bincount(rank) > most
     if not is_heavy.any():
         return block, None
     if is_heavy.all():
@@ -86,30 +100,22 @@ def _by_weight(block: Block) -> tuple[Block | None, Block | None]:
     return block.chosen(~rows), block.chosen(rows)
 
 
-def _members(block: Block) -> Iterator[Ints]:
-    """Yield each member's rows."""
+def _plainly(events: EventColumns, block: Block, found: Found, *, are_huge: bool = False) -> None:
+    """Replay a block member by member; huge amounts do not fit into the values of a block."""
     member = block.member
     heads = [0, *(np.flatnonzero(member[1:] != member[:-1]) + 1).tolist(), len(block)]
     for start, end in itertools.pairwise(heads):
-        yield block.row[start:end]
+        rows = rows_of(events, [block.between(start, end)], found)
+        if len(rows.row):
+            if are_huge:
+                rows.points = events.points.take(rows.row)
+            replay_member(events, rows, found)
 
 
-def _plainly(events: EventColumns, block: Block, found: Found) -> None:
-    for rows in _members(block):
-        replay_member(events, rows, found)
-
-
-def _without_heaviest(events: EventColumns, waiting: list[Block], few: int, found: Found) -> list[Block]:
+def _without_heaviest(events: EventColumns, waiting: list[Block], found: Found) -> list[Block]:
     """Replay the heaviest members in plain Python, and return the others."""
     sizes = [np.bincount(block.ranks()) for block in waiting]
-    every = np.concatenate(sizes)
-    if few == 0:
-        return waiting
-    if len(every) <= few:
-        bound = 0
-    else:
-        # Heavy is a member whose lane would still run long after the others are done.
-        bound = max(int(np.partition(every, -few)[-few]), 2 * HEAVY_ROWS, 4 * int(np.median(every)))
+    bound = _most_rows(np.concatenate(sizes))
     kept = []
     for block, size in zip(waiting, sizes, strict=True):
         heavy = size > bound
@@ -123,11 +129,19 @@ def _without_heaviest(events: EventColumns, waiting: list[Block], few: int, foun
     return kept
 
 
-def _in_lanes(events: EventColumns, waiting: list[Block], found: Found) -> None:
-    if not waiting:
-        return
-    undone = replay_lanes(events, waiting, found)
-    if len(undone):
-        member = events.member.take(undone)
-        for rows in np.split(undone, np.flatnonzero(member[1:] != member[:-1]) + 1):
-            replay_member(events, rows, found)
+def _most_rows(sizes: Ints) -> int:
+    """Return up to how many rows members had best go in lanes, so that all of them together take least time."""
+    heaviest = np.sort(sizes)[::-1]
+    plainly = np.append(0, np.cumsum(heaviest + MEMBER_ROWS))
+    # The heaviest member left decides how many steps lanes take.
+    in_lanes = np.append(np.maximum(heaviest, LANE_ACTIONS) * STEP_ROWS, 0)
+    best = int(np.argmin(plainly + in_lanes))
+    return int(heaviest[best]) if best < len(heaviest) else 0
+
+
+def _in_lanes(events: EventColumns, waiting: list[Block], path: Path, found: Found) -> None:
+    if path is not Path.LANES:
+        waiting = _without_heaviest(events, waiting, found)
+    if waiting:
+        for undone in replay_lanes(events, waiting, found):
+            replay_member(events, undone, found)

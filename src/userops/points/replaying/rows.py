@@ -22,18 +22,43 @@ class Rows:
     rank: Ints
     kind: NDArray[np.int8]
     points: Ints
-    #: When a spend or a reversal happens, and when a lot expires, from the first event on.
-    time: Ints
+    #: As in a block: member << time_bits | when a spend or a reversal happens, or when a lot expires. The
+    #: members are apart by it in rows of one block only.
+    key: Ints
     #: Places of the lots, in spending order member by member.
     lots: Ints
     #: Lots that become available after their earning: (place of the lot, place before which they do).
     pending: Ints
     appears: Ints
+    time_bits: int
+
+    def times(self, places: Ints) -> Ints:
+        """Return when what is at these places happens, or expires, from the first event on."""
+        return self.key.take(places) & ((1 << self.time_bits) - 1)
+
+    def of(self, rank: int) -> Rows:
+        """Return the rows of one member."""
+        start, end = np.searchsorted(self.rank, [rank, rank + 1]).tolist()
+        lots = slice(*np.searchsorted(self.rank.take(self.lots), [rank, rank + 1]).tolist())
+        mine = (self.pending >= start) & (self.pending < end)
+        return Rows(
+            self.row[start:end],
+            self.rank[start:end] - rank,
+            self.kind[start:end],
+            self.points[start:end],
+            self.key[start:end],
+            self.lots[lots] - start,
+            self.pending.compress(mine) - start,
+            self.appears.compress(mine) - start,
+            self.time_bits,
+        )
 
 
 def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows:
     """Join blocks, noting earns that could never be spent, and dropping them."""
     parts = [_block_rows(events, block, found) for block in blocks]
+    if len(parts) == 1:
+        return parts[0]
     lengths = np.cumsum([0, *(len(part.row) for part in parts)])
     ranks = np.cumsum([0, *(int(part.rank[-1]) + 1 if len(part.rank) else 0 for part in parts)])
     for part, offset, rank in zip(parts, lengths.tolist(), ranks.tolist(), strict=False):
@@ -41,8 +66,9 @@ def rows_of(events: EventColumns, blocks: Sequence[Block], found: Found) -> Rows
         part.pending += offset
         part.appears += offset
         part.rank += rank
-    names = ("row", "rank", "kind", "points", "time", "lots", "pending", "appears")
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    names = ("row", "rank", "kind", "points", "key", "lots", "pending", "appears")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Rows(**columns, time_bits=parts[0].time_bits)
 
 
 def _block_rows(events: EventColumns, block: Block, found: Found) -> Rows:
@@ -93,5 +119,5 @@ def _sorted(
         order = np.argsort(key.take(lots), kind="stable")
     layout = block.layout
     rank = Block(block.row, key, block.value, layout).ranks()
-    time = key & ((1 << layout.time_bits) - 1)
-    return Rows(block.row, rank, kind, block.value >> 2, time, lots.take(order), pending, appears)
+    places = (lots.take(order), pending, appears)
+    return Rows(block.row, rank, kind, block.value >> 2, key, *places, layout.time_bits)
