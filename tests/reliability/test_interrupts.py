@@ -37,9 +37,9 @@ def interrupted(at_line, error):
 
 
 def state(ledger):
-    """Everything the store holds, copied."""
+    """Everything the store holds, copied; the index of entries follows from them."""
     store = vars(ledger._store)
-    copied = {name: value for name, value in store.items() if name != "_lock"}
+    copied = {name: value for name, value in store.items() if name not in ("_lock", "_index")}
     for name, value in copied.items():
         if isinstance(value, dict):
             copied[name] = {k: list(v) if isinstance(v, list) else v for k, v in value.items()}

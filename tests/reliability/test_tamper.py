@@ -10,7 +10,6 @@ import pytest
 from tests.property.test_idempotency import COMMANDS, T, ledger_of
 
 from userops.points import Earn
-from userops.points.stores.memory import _keys
 
 
 @pytest.fixture
@@ -30,19 +29,31 @@ def is_found(ledger, head, known_at):
 
 def with_field(value, name, other):
     """Copy a frozen value with one field changed, whatever its constructor thinks of it."""
+    if hasattr(value, "_replace"):
+        return value._replace(**{name: other})
     copy = object.__new__(type(value))
     for field in attrs.fields(type(value)):
         object.__setattr__(copy, field.name, other if field.name == name else getattr(value, field.name))
     return copy
 
 
+def is_record(value):
+    return attrs.has(type(value)) or hasattr(value, "_fields")
+
+
 def altered(value):
     """Yield the value changed, at every place within it; (where, value)."""
-    if attrs.has(type(value)):
-        for field in attrs.fields(type(value)):
-            for where, other in altered(getattr(value, field.name)):
-                yield f"{field.name}.{where}", with_field(value, field.name, other)
-    elif isinstance(value, tuple):
+    names = (
+        getattr(value, "_fields", None) or [f.name for f in attrs.fields(type(value))]
+        if is_record(value)
+        else ()
+    )
+    for name in names:
+        for where, other in altered(getattr(value, name)):
+            yield f"{name}.{where}", with_field(value, name, other)
+    if names:
+        return
+    if isinstance(value, tuple):
         for place, part in enumerate(value):
             for where, other in altered(part):
                 yield f"{place}.{where}", (*value[:place], other, *value[place + 1 :])
@@ -93,15 +104,12 @@ def test_every_deletion_swap_insertion_and_truncation_is_found(kept):
     ]
     for change in changes:
         rows[:] = change
-        for key, places in list(ledger._store._index.items()):
-            ledger._store._index[key] = [place for place in places if place < len(change)]
+        assert is_found(ledger, head, known_at), change
+        ledger._store._index.clear()
         assert is_found(ledger, head, known_at), change
         tried += 1
         rows[:] = sound
         ledger._store._index.clear()
-        for place, entry in enumerate(sound):
-            for key in _keys(entry):
-                ledger._store._index.setdefault(key, []).append(place)
     assert ledger.audit(head=head, known_at=known_at) == ()
     assert tried > 60
 
@@ -116,8 +124,8 @@ def test_running_state_that_was_changed_is_found_without_a_head(kept):
             found += 1
         store._lots[key] = lot
     for key, wallet in list(store._wallets.items()):
-        for name, other in (("length", wallet.length + 1), ("lots", {}), ("debts", wallet.debts[1:])):
-            if other != getattr(wallet, name) and any(wallet.lots.values()):
+        for name, other in (("length", wallet.length + 1), ("lots", ()), ("debts", wallet.debts[1:])):
+            if other != getattr(wallet, name) and any(wallet.lots):
                 store._wallets[key] = with_field(wallet, name, other)
                 assert ledger.audit(), (key, name)
                 found += 1

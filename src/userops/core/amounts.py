@@ -41,6 +41,8 @@ def points(value: object, name: str = "points") -> int:
     >>> points(300)
     300
     """
+    if type(value) is int and 0 < value <= MAX_POINTS:
+        return value  # As nearly all are.
     return whole(value, name, at_least=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -83,10 +84,12 @@ class Clawback(enum.Enum):
     REJECT = "reject"
 
 
-def _command(check: Check) -> Check:
-    """Make what a check finds an `InvalidCommand` that names the field."""
+def _converting(check: Check, name: str, default: Any) -> Callable[[Any], Any]:
+    """Return what checks a field, and makes what is found an `InvalidCommand` that names it."""
 
-    def check_field(value: Any, name: str) -> Any:
+    def converted(value: Any) -> Any:
+        if value is default:
+            return value
         try:
             return check(value, name)
         except NaiveTimeError as fault:
@@ -94,7 +97,7 @@ def _command(check: Check) -> Check:
         except InvalidValue as fault:
             raise InvalidCommand(str(fault), field=name) from None
 
-    return check_field
+    return converted
 
 
 _ID, _SHORT, _TEXT = ids.identifier, partial(ids.text, most=ids.MAX_ID_BYTES), ids.text
@@ -112,7 +115,7 @@ _CHECKS: dict[str, Check] = {
     "restore": _member_of(Restore),
     "clawback": _member_of(Clawback),
 }
-_fields = checked({name: _command(check) for name, check in _CHECKS.items()})
+_fields = checked(_CHECKS, _converting)
 
 
 @frozen(kw_only=True, field_transformer=_fields)

@@ -10,7 +10,19 @@ import attrs
 Check = Callable[[Any, str], Any]
 
 
-def checked(checks: Mapping[str, Check]) -> Callable[[type, list[Any]], list[Any]]:
+_NO_DEFAULT: Any = object()
+
+#: Makes of a check, a field's name and its default what takes a value and returns the one to keep.
+Converting = Callable[[Check, str, Any], Callable[[Any], Any]]
+
+
+def _converting(check: Check, name: str, default: Any) -> Callable[[Any], Any]:
+    return lambda value: value if value is default else check(value, name)
+
+
+def checked(
+    checks: Mapping[str, Check], converting: Converting = _converting
+) -> Callable[[type, list[Any]], list[Any]]:
     """Return an attrs `field_transformer` that runs each field through the check of its name.
 
     A check takes the value and the field's name and returns the value to keep, or raises. A field whose
@@ -19,17 +31,15 @@ def checked(checks: Mapping[str, Check]) -> Callable[[type, list[Any]], list[Any
     """
 
     def transform(_cls: type, fields: list[Any]) -> list[Any]:
-        return [_checked(f, checks[f.name]) if f.name in checks else f for f in fields]
+        return [_checked(f, checks[f.name], converting) if f.name in checks else f for f in fields]
 
     return transform
 
 
-def _checked(field: Any, check: Check) -> Any:
+def _checked(field: Any, check: Check, converting: Converting) -> Any:
     name, default = field.name, field.default
     if default is attrs.NOTHING:
-        return field.evolve(converter=lambda value: check(value, name))
+        return field.evolve(converter=converting(check, name, _NO_DEFAULT))
     if default is not None and not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        default = check(default, name)
-    return field.evolve(
-        default=default, converter=lambda value: value if value is default else check(value, name)
-    )
+        default = converting(check, name, _NO_DEFAULT)(default)
+    return field.evolve(default=default, converter=converting(check, name, default))

@@ -42,6 +42,8 @@ def identifier(value: object, name: str, *, most: int = MAX_ID_BYTES) -> str:
     Traceback (most recent call last):
     userops.errors.InvalidValue: member must not be empty
     """
+    if type(value) is str and 0 < len(value) <= most and value.isascii() and "\0" not in value:
+        return value  # As nearly all are.
     exact = text(value, name, most=most)
     if not exact:
         raise InvalidValue(f"{name} must not be empty")

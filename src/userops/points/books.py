@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from attrs import define, field
-
 from userops.core.calendar import micros
-from userops.core.commands import Command
+from userops.core.commands import Command, Transfer
+from userops.errors import UnknownCurrency, UnknownFund
 from userops.points.history import History
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
-from userops.points.wallet import HoldState, Wallet
+from userops.points.wallet import HoldState, Wallet, with_lots
 
 #: (fund, period): what a budget counts together.
 Period = tuple[str, str]
@@ -31,6 +30,9 @@ class Store(Protocol):
     def wallet_lots(self, member: str, alive_at: int | None = None) -> Iterable[LotState]: ...
     def hold(self, hold: str) -> HoldState | None: ...
     def entry(self, entry: str) -> Entry | None: ...
+    def knows(self, id_: str) -> bool:
+        """Say whether a command with this id was posted: an entry, or an `Expire` that made others."""
+
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None: ...
     def undone(self, entry: str) -> int: ...
     def undone_of(self, entries: Sequence[str]) -> Mapping[str, int]: ...
@@ -72,40 +74,39 @@ class Store(Protocol):
     ) -> Iterable[Entry]: ...
 
 
-@define
 class Changes:
     """What a transaction changes: written to a store together, or not at all."""
 
-    entries: list[Entry] = field(factory=list)
-    wallets: dict[str, Wallet] = field(factory=dict)
-    lots: dict[str, LotState] = field(factory=dict)
-    holds: dict[str, HoldState] = field(factory=dict)
-    sweeps: dict[str, tuple[Command, Receipt]] = field(factory=dict)
-    undone: dict[str, int] = field(factory=dict)
-    #: Differences to be added, so that a store can update conditionally.
-    issued: dict[Period, int] = field(factory=dict)
-    counters: dict[str, int] = field(factory=dict)
-    #: The bounds that a counter's value must keep at commit.
-    counter_limits: dict[str, int] = field(factory=dict)
+    __slots__ = (
+        "counter_limits", "counters", "entries", "holds", "issued", "lots", "sweeps", "undone", "wallets",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.entries: list[Entry] = []
+        self.wallets: dict[str, Wallet] = {}
+        self.lots: dict[str, LotState] = {}
+        self.holds: dict[str, HoldState] = {}
+        self.sweeps: dict[str, tuple[Command, Receipt]] = {}
+        self.undone: dict[str, int] = {}
+        #: Differences to be added, so that a store can update conditionally.
+        self.issued: dict[Period, int] = {}
+        self.counters: dict[str, int] = {}
+        #: The bounds that a counter's value must keep at commit.
+        self.counter_limits: dict[str, int] = {}
 
 
-@define
 class Books:
     """A store seen through the changes of the transaction under way."""
 
-    store: Store
-    changes: Changes = field(factory=Changes)
-    _by_id: dict[str, Entry] = field(factory=dict)
+    __slots__ = ("_by_id", "changes", "currencies", "funds", "store")
 
-    @property
-    def currencies(self) -> Mapping[str, Currency]:
-        """The declared currencies."""
-        return self.store.currencies
-
-    @property
-    def funds(self) -> Mapping[str, Fund]:
-        """The declared funds."""
-        return self.store.funds
+    def __init__(self, store: Store) -> None:
+        """See a store as it is."""
+        self.store, self.changes = store, Changes()
+        #: What no posting changes: the declared currencies and funds.
+        self.currencies, self.funds = store.currencies, store.funds
+        self._by_id: dict[str, Entry] = {}
 
     def wallet(self, member: str) -> Wallet:
         """Return a member's running state; a new member has an empty wallet."""
@@ -128,6 +129,10 @@ class Books:
     def entry(self, entry: str) -> Entry | None:
         """Return an entry by its id."""
         return self._by_id.get(entry) or self.store.entry(entry)
+
+    def knows(self, id_: str) -> bool:
+        """Say whether a command with this id was posted."""
+        return id_ in self._by_id or id_ in self.changes.sweeps or self.store.knows(id_)
 
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
         """Return a posted `Expire` and its receipt: it makes entries of other ids."""
@@ -195,7 +200,7 @@ class Books:
         wallet = self.wallet(member)
         lots = {lot.id: lot for lot in self.store.open_lots(member)}
         lots.update((lot.id, lot) for lot in self.changes.lots.values() if lot.member == member)
-        return wallet.with_lots(lots.values())
+        return wallet._replace(lots=with_lots(wallet.lots, lots.values(), is_moved=True))
 
     def next_sequence(self) -> int:
         """Return the sequence that the next entry gets."""
@@ -205,7 +210,49 @@ class Books:
         """Return the sequence of the entry recorded last."""
         return self.changes.entries[-1].sequence if self.changes.entries else self.store.last_sequence()
 
-    def record(self, entry: Entry) -> None:
-        """Append an entry."""
-        self.changes.entries.append(entry)
+    def record(
+        self,
+        entry: Entry,
+        wallets: Mapping[str, Wallet],
+        lots: Mapping[str, LotState],
+        issued: tuple[Period, int] | None = None,
+    ) -> Receipt:
+        """Append an entry, with the wallets and lots that it leads to and what it counts against a budget."""
+        changes = self.changes
+        changes.wallets.update(wallets)
+        changes.lots.update(lots)
+        if issued is not None:
+            period, points = issued
+            changes.issued[period] = changes.issued.get(period, 0) + points
+        changes.entries.append(entry)
         self._by_id[entry.id] = entry
+        return Receipt(entry.id, entry.sequence, entry.allocations, entry.expired)
+
+
+def unknown_currency(books: Books, currency: str) -> UnknownCurrency:
+    """Return the rejection of a currency that was never declared."""
+    known = ", ".join(sorted(books.currencies))
+    return UnknownCurrency(f"no currency {currency!r}; declared: {known}", currency=currency)
+
+
+def check_currency(books: Books, currency: str) -> None:
+    """Refuse a currency that was never declared."""
+    if currency not in books.currencies:
+        raise unknown_currency(books, currency)
+
+
+def known_fund(books: Books, name: str) -> Fund:
+    """Return a fund, refusing one that was never declared."""
+    fund = books.funds.get(name)
+    if fund is None:
+        known = ", ".join(sorted(books.funds)) or "none"
+        raise UnknownFund(f"no fund {name!r}; declared: {known}", fund=name)
+    return fund
+
+
+def members_of(command: object) -> tuple[str, ...]:
+    """Return the members that a command names; what is no command names none, and is refused in its turn."""
+    if isinstance(command, Transfer):
+        return (command.member, command.to)
+    member = getattr(command, "member", None) if isinstance(command, Command) else None
+    return () if member is None else (member,)

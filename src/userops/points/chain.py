@@ -18,6 +18,7 @@ from userops.points import recording
 from userops.points.values import Entry
 
 ERASED = "erased:"
+_TAGS = {str: "s", int: "i", bytes: "b"}
 EMPTY_TIP = bytes(32)
 #: Fields of commands and entries that name members, and accounts that do.
 _MEMBER_FIELDS = ("member", "to")
@@ -43,11 +44,10 @@ def canonical(value: Any) -> bytes:
     False
     """
     if isinstance(value, tuple):
-        parts = b"".join(canonical(part) for part in value)
-        return b"t%d:%d:" % (len(value), len(parts)) + parts
-    tag = {str: b"s", int: b"i", bytes: b"b"}[type(value)]
+        parts = b"".join([canonical(part) for part in value])
+        return f"t{len(value)}:{len(parts)}:".encode() + parts
     content = value if isinstance(value, bytes) else str(value).encode()
-    return tag + b"%d:" % len(content) + content
+    return f"{_TAGS[type(value)]}{len(content)}:".encode() + content
 
 
 def named_command(command: Any, name: Name) -> Any:
@@ -74,8 +74,8 @@ def named_entry(entry: Entry, name: Name) -> Entry:
         entry,
         members=tuple(name(member) for member in entry.members),
         command=named_command(entry.command, name),
-        legs=tuple(attrs.evolve(leg, account=named_account(leg.account, name)) for leg in entry.legs),
-        created=tuple(attrs.evolve(lot, member=name(lot.member)) for lot in entry.created),
+        legs=tuple(leg._replace(account=named_account(leg.account, name)) for leg in entry.legs),
+        created=tuple(lot._replace(member=name(lot.member)) for lot in entry.created),
     )
 
 
@@ -100,7 +100,7 @@ def link_bytes(id_: str, content: str, commitments: Sequence[str]) -> bytes:
     False
     """
     parts = [text.encode() for text in (id_, content, *commitments)]
-    return b"".join(b"%d:" % len(part) + part for part in parts)
+    return b"".join([f"{len(part)}:".encode() + part for part in parts])
 
 
 def extend(tip: bytes, content: bytes) -> bytes:

@@ -4,50 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import define, evolve, field
-
 from userops.core.calendar import micros
 from userops.core.commands import Command, Extend
 from userops.core.ids import derived_id
 from userops.errors import DamagedLedger, IdConflict, InsufficientPoints
-from userops.points.books import Books
+from userops.points.books import Books, Period
 from userops.points.history import EXPIRED, wallet_account
-from userops.points.values import Entry, Leg, LotState, Receipt
+from userops.points.values import BareLeg, Entry, LotState, Receipt
 from userops.points.wallet import HoldState, Wallet, spending_order
 
+#: What entries of each kind of command are called.
+_KINDS = {kind: kind.__name__.lower() for kind in Command.__subclasses__()}
 
-@define
+
 class Draft:
     """What one command is going to do."""
 
-    books: Books
-    command: Command
-    member: str
-    currency: str
-    at: int = field(init=False)
-    legs: list[Leg] = field(factory=list)
-    allocations: list[tuple[str, int]] = field(factory=list)
-    expired: list[tuple[str, int]] = field(factory=list)
-    created: list[LotState] = field(factory=list)
-    debts: list[tuple[str, str, int]] = field(factory=list)
-    recovered: int = 0
-    indebted: int = 0
-    undone: tuple[str, int] | None = None
-    issued: dict[tuple[str, str], int] = field(factory=dict)
-    lots: dict[str, LotState] = field(factory=dict)
-    wallets: dict[str, Wallet] = field(factory=dict)
-    holds: dict[str, HoldState] = field(factory=dict)
+    __slots__ = (
+        "allocations", "at", "books", "command", "created", "currency", "debts", "expired", "hold", "indebted",
+        "issued", "legs", "lots", "member", "recovered", "undone", "wallets",
+    )  # fmt: skip
 
-    def __attrs_post_init__(self) -> None:
-        """Note the instant."""
-        self.at = micros(self.command.at)
+    def __init__(self, books: Books, command: Command, member: str, currency: str) -> None:
+        """Begin with nothing done."""
+        self.books, self.command, self.member, self.currency = books, command, member, currency
+        self.at = micros(command.at)
+        self.legs: list[BareLeg] = []
+        self.allocations: list[tuple[str, int]] = []
+        self.expired: list[tuple[str, int]] = []
+        self.created: list[LotState] = []
+        self.debts: list[tuple[str, str, int]] = []
+        self.recovered = self.indebted = 0
+        #: (entry, points): what is undone, and (fund and period, points): what counts against a budget.
+        self.undone: tuple[str, int] | None = None
+        self.issued: tuple[Period, int] | None = None
+        self.hold: HoldState | None = None
+        self.lots: dict[str, LotState] = {}
+        self.wallets = {member: books.wallet(member)}
 
     def wallet(self, member: str | None = None) -> Wallet:
         """Return a wallet as this draft leaves it."""
-        name = self.member if member is None else member
-        known = self.wallets.get(name)
+        if member is None:
+            return self.wallets[self.member]
+        known = self.wallets.get(member)
         if known is None:
-            known = self.wallets[name] = self.books.wallet(name)
+            known = self.wallets[member] = self.books.wallet(member)
         return known
 
     def lot(self, lot: str) -> LotState:
@@ -61,7 +62,7 @@ class Draft:
     def leg(self, account: str, points: int, lot: str = "", currency: str | None = None) -> None:
         """Add a leg."""
         if points:
-            self.legs.append(Leg(account, currency or self.currency, points, lot))
+            self.legs.append((account, currency or self.currency, points, lot))
 
     def free(self, member: str | None = None) -> Iterator[tuple[LotState, int]]:
         """Yield living lots with their free points in spending order, pending ones included.
@@ -109,11 +110,15 @@ class Draft:
 
     def take(self, lot: LotState, points: int) -> None:
         """Take points out of a lot; those already recorded as expired come back from there."""
-        state = self.lots.get(lot.id) or self.books.lot(lot.id) or lot
-        from_expired = min(points - self.loose(state, points), state.written)
-        self.leg(wallet_account(state.member), from_expired - points, lot.id)
-        self.leg(EXPIRED, -from_expired, lot.id)
-        self.keep(state.with_left(state.left - points, state.written - from_expired))
+        if (
+            self.at < self.wallet(lot.member).latest
+        ):  # History told what was free; the books tell how it stands.
+            lot = self.lot(lot.id)
+        from_expired = min(points - self.loose(lot, points), lot.written) if lot.written else 0
+        self.leg(wallet_account(lot.member), from_expired - points, lot.id)
+        if from_expired:
+            self.leg(EXPIRED, -from_expired, lot.id)
+        self.lots[lot.id] = lot.with_left(lot.left - points, lot.written - from_expired)
 
     def loose(self, lot: LotState, points: int) -> int:
         """Return how many of `points` the wallet account holds beyond what other holds reserve of the lot."""
@@ -157,13 +162,14 @@ class Draft:
 
     def create(self, lot: LotState) -> LotState:
         """Add a new lot."""
-        if self.books.lot(lot.id) is not None:
-            raise IdConflict(
-                f"a lot {lot.id!r} exists already", id=lot.id, field="id", was="a lot", given="a lot"
-            )
-        self.created.append(lot)
-        self.keep(lot)
+        check_new_lot(self.books, lot.id)
+        self.add(lot)
         return lot
+
+    def add(self, lot: LotState) -> None:
+        """Note a new lot."""
+        self.created.append(lot)
+        self.lots[lot.id] = lot
 
     def new_place(self, member: str | None = None) -> tuple[int, int]:
         """Return the place of the next lot created in a wallet."""
@@ -176,42 +182,40 @@ class Draft:
     def commit(self) -> Receipt:
         """Record the entry and the state it leads to in the books."""
         books, command, changes = self.books, self.command, self.books.changes
-        changed: dict[str, list[LotState]] = {self.member: []}
-        for lot in self.lots.values():
-            changed.setdefault(lot.member, []).append(lot)
-        for member in changed:
-            self.wallet(member)
-        is_moved = isinstance(command, Extend)
-        for member, wallet in self.wallets.items():
-            changes.wallets[member] = wallet.after(self.at, changed.get(member, ()), is_moved=is_moved)
-        others = [member for member in self.wallets if member != self.member]
+        after = self._wallets_after()
+        members = (self.member,) if len(after) == 1 else (self.member, *sorted(after.keys() - {self.member}))
         entry = Entry(
-            id=command.id,
-            sequence=books.next_sequence(),
-            kind=type(command).__name__.lower(),
-            members=(self.member, *sorted(others)),
-            at=command.at,
-            currency=self.currency,
-            command=command,
-            legs=tuple(self.legs),
-            allocations=tuple(self.allocations),
-            expired=tuple(self.expired),
-            created=tuple(self.created),
-            recovered=self.recovered,
-            indebted=self.indebted,
-            debts=tuple(self.debts),
-        )
-        changes.lots.update(self.lots)
-        changes.holds.update(self.holds)
+            command.id, books.next_sequence(), _KINDS[type(command)], members, command.at, self.currency, command,
+            tuple(self.legs), tuple(self.allocations), tuple(self.expired), tuple(self.created), self.recovered,
+            self.indebted, tuple(self.debts),
+        )  # fmt: skip
+        if self.hold is not None:
+            changes.holds[self.hold.id] = self.hold
         if self.undone is not None:
             changes.undone[self.undone[0]] = books.undone(self.undone[0]) + self.undone[1]
-        for period, points in self.issued.items():
-            changes.issued[period] = changes.issued.get(period, 0) + points
-        books.record(entry)
-        return Receipt(entry.id, entry.sequence, entry.allocations, entry.expired)
+        return books.record(entry, after, self.lots, self.issued)
+
+    def _wallets_after(self) -> dict[str, Wallet]:
+        """Return the wallets as the entry leaves them."""
+        lots, is_moved = self.lots.values(), isinstance(self.command, Extend)
+        for lot in lots:
+            if lot.member not in self.wallets:
+                self.wallet(lot.member)
+        if len(self.wallets) == 1:
+            return {self.member: self.wallet().after(self.at, lots, is_moved=is_moved)}
+        return {
+            member: wallet.after(self.at, [lot for lot in lots if lot.member == member], is_moved=is_moved)
+            for member, wallet in self.wallets.items()
+        }
+
+
+def check_new_lot(books: Books, lot: str) -> None:
+    """Refuse a lot whose id another bears."""
+    if books.lot(lot) is not None:
+        raise IdConflict(f"a lot {lot!r} exists already", id=lot, field="id", was="a lot", given="a lot")
 
 
 def changed_holds(wallet: Wallet, hold: HoldState, *, is_open: bool) -> Wallet:
     """Return the wallet with a hold added, or gone."""
     others = tuple(one for one in wallet.holds if one.id != hold.id)
-    return evolve(wallet, holds=(*others, hold) if is_open else others)
+    return wallet._replace(holds=(*others, hold) if is_open else others)

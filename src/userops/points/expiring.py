@@ -53,19 +53,19 @@ def _due(wallet: Wallet, until: int) -> dict[int, list[tuple[LotState, int]]]:
     due: dict[int, list[tuple[LotState, int]]] = {}
     # In an order that no store's own order enters: the chain depends on it.
     holds = sorted(wallet.holds, key=lambda hold: (hold.at, hold.id))
-    for lot in (lot for _, lots in sorted(wallet.lots.items()) for lot in lots):
-        if lot.expires_at is None or lot.expires_at > until:
+    for lot in wallet.open_lots():
+        if lot.ends > until:
             continue
         left = lot.left - lot.written
         for hold in holds:
             reserved = sum(n for lot_id, n in hold.allocations if lot_id == lot.id)
-            if not reserved or (hold.expires_at is not None and hold.expires_at <= lot.expires_at):
+            if not reserved or (hold.expires_at is not None and hold.expires_at <= lot.ends):
                 continue
             left -= reserved
             if hold.expires_at is not None and hold.expires_at <= until:
                 due.setdefault(hold.expires_at, []).append((lot, reserved))
         if left > 0:
-            due.setdefault(lot.expires_at, []).append((lot, left))
+            due.setdefault(lot.ends, []).append((lot, left))
     return due
 
 
@@ -75,7 +75,7 @@ def _forget_lapsed(books: Books, member: str, until: int) -> None:
     past = min(until, wallet.latest)
     live = tuple(hold for hold in wallet.holds if hold.expires_at is None or hold.expires_at > past)
     if len(live) < len(wallet.holds):
-        books.changes.wallets[member] = evolve(wallet, holds=live)
+        books.changes.wallets[member] = wallet._replace(holds=live)
 
 
 def post_extend(books: Books, command: Extend) -> Receipt:

@@ -12,8 +12,8 @@ from attrs import define, evolve, field
 
 from userops.core.calendar import micros
 from userops.core.commands import Extend, Hold
-from userops.points.values import Entry, LotState
-from userops.points.wallet import NEVER, DebtState, HoldState
+from userops.points.values import NEVER, Entry, LotState
+from userops.points.wallet import DebtState, HoldState
 
 EXPIRED = "expired"
 
@@ -160,7 +160,6 @@ def extended_lots(lots: Iterable[LotState], command: Extend) -> list[LotState]:
         for lot in lots
         if lot.currency == command.currency
         and (command.rule is None or lot.rule == command.rule)
-        and lot.expires_at is not None
-        and at < lot.expires_at < expires_at
+        and at < lot.ends < expires_at
     ]
     return sorted(moved, key=lambda lot: lot.place)

@@ -6,31 +6,15 @@ from attrs import evolve
 
 from userops.core.calendar import from_micros, micros, period, zone
 from userops.core.commands import Earn, Exchange
-from userops.errors import BudgetExceeded, UnknownCurrency, UnknownFund
-from userops.points.books import Books, Period
-from userops.points.draft import Draft
+from userops.errors import BudgetExceeded
+from userops.points.books import Books, Period, check_currency, known_fund
+from userops.points.draft import Draft, check_new_lot
 from userops.points.history import debt_account, wallet_account
 from userops.points.spending import check_spendable
-from userops.points.values import Fund, LotState, Receipt
-from userops.points.wallet import DebtState
+from userops.points.values import NEVER, BareLeg, Debts, Entry, Fund, LotState, Receipt
+from userops.points.wallet import DebtState, Wallet
 
 EXCHANGE = "exchange"
-
-
-def check_currency(books: Books, currency: str) -> None:
-    """Refuse a currency that was never declared."""
-    if currency not in books.currencies:
-        known = ", ".join(sorted(books.currencies))
-        raise UnknownCurrency(f"no currency {currency!r}; declared: {known}", currency=currency)
-
-
-def known_fund(books: Books, name: str) -> Fund:
-    """Return a fund, refusing one that was never declared."""
-    fund = books.funds.get(name)
-    if fund is None:
-        known = ", ".join(sorted(books.funds)) or "none"
-        raise UnknownFund(f"no fund {name!r}; declared: {known}", fund=name)
-    return fund
 
 
 def budget_period(fund: Fund, at: int) -> Period:
@@ -39,12 +23,42 @@ def budget_period(fund: Fund, at: int) -> Period:
     return (fund.name, period(from_micros(at), fund.budget.per, zone(fund.timezone)))
 
 
-def _issue(draft: Draft, fund: Fund, points: int) -> None:
-    """Count an issuance against the fund's budget."""
+def issued_lot(
+    books: Books,
+    command: Earn | Exchange,
+    fund: Fund,
+    *,
+    points: int,
+    currency: str,
+    place: tuple[int, int],
+    at: int,
+    available_at: int,
+) -> LotState:
+    """Return a new lot of points that a fund pays for, named by the command."""
+    check_new_lot(books, command.id)
+    ends = NEVER if command.expires_at is None else micros(command.expires_at)
+    rule = command.rule if isinstance(command, Earn) else ""
+    return LotState(
+        currency, ends, available_at, place, command.id, command.member, fund.name, fund.unit_cost,
+        at, rule, command.id, points, True, points, 0,
+    )  # fmt: skip
+
+
+def issue_legs(lot: LotState) -> tuple[BareLeg, ...]:
+    """Return the legs of an issue: out of the fund, into the wallet."""
+    currency, points = lot.currency, lot.original
+    return (
+        (f"fund:{lot.fund}", currency, -points, ""),
+        (wallet_account(lot.member), currency, points, lot.id),
+    )
+
+
+def _counted(books: Books, fund: Fund, at: int, points: int) -> tuple[Period, int] | None:
+    """Return what an issuance counts against the fund's budget, refusing what is beyond it."""
     if fund.budget is None:
-        return
-    key = budget_period(fund, draft.at)
-    used, limit = draft.books.issued(key), fund.budget.points
+        return None
+    key = budget_period(fund, at)
+    used, limit = books.issued(key), fund.budget.points
     if used + points > limit:
         raise BudgetExceeded(
             f"{points:,} points asked of fund {fund.name!r}; {max(0, limit - used):,} of {limit:,} left in {key[1]}",
@@ -54,58 +68,60 @@ def _issue(draft: Draft, fund: Fund, points: int) -> None:
             left=max(0, limit - used),
             asked=points,
         )
-    draft.issued[key] = points
+    return (key, points)
 
 
 def post_earn(books: Books, command: Earn) -> Receipt:
-    """Grant points as a new lot; open debts are repaid from it first, oldest first."""
-    fund = known_fund(books, command.fund)
-    draft = Draft(books, command, command.member, command.currency)
-    _issue(draft, fund, command.points)
-    lot = draft.create(
-        LotState(
-            id=command.id,
-            member=command.member,
-            currency=command.currency,
-            fund=fund.name,
-            unit_cost=fund.unit_cost,
-            earned_at=draft.at,
-            available_at=draft.at
-            if command.available_at is None
-            else max(draft.at, micros(command.available_at)),
-            expires_at=None if command.expires_at is None else micros(command.expires_at),
-            rule=command.rule,
-            origin=command.id,
-            original=command.points,
-            place=draft.new_place(),
-            is_issue=True,
-            left=command.points,
-        )
+    """Grant points as a new lot; open debts are repaid from it first, oldest first.
+
+    The commonest command: it knows what its entry is, and needs no draft to find it.
+    """
+    fund, at = known_fund(books, command.fund), micros(command.at)
+    issued = _counted(books, fund, at, command.points)
+    wallet = books.wallet(command.member)
+    usable = at if command.available_at is None else max(at, micros(command.available_at))
+    lot = issued_lot(
+        books,
+        command,
+        fund,
+        points=command.points,
+        currency=command.currency,
+        place=(wallet.length, 0),
+        at=at,
+        available_at=usable,
     )
-    draft.leg(f"fund:{fund.name}", -command.points)
-    draft.leg(wallet_account(command.member), command.points, lot.id)
-    _repay(draft, lot)
-    return draft.commit()
+    legs, left = issue_legs(lot), lot
+    paid: Debts = ()
+    if wallet.debts:
+        kept, paid, more = _repaid(wallet, lot, at)
+        legs += more
+        left = lot.with_left(lot.left + sum(points for _, _, points in paid), 0)
+        wallet = wallet._replace(debts=kept)
+    entry = Entry(
+        command.id, books.next_sequence(), "earn", (command.member,), command.at, command.currency, command, legs,
+        (), (), (lot,), 0, 0, paid,
+    )  # fmt: skip
+    return books.record(entry, {command.member: wallet.after(at, (left,))}, {lot.id: left}, issued)
 
 
-def _repay(draft: Draft, lot: LotState) -> None:
-    wallet = draft.wallet()
-    if not wallet.debts:
-        return
+def _repaid(
+    wallet: Wallet, lot: LotState, at: int
+) -> tuple[tuple[DebtState, ...], Debts, tuple[BareLeg, ...]]:
+    """Return the debts that are left once a lot has repaid what it can, what it repaid, and the legs of that."""
     kept: list[DebtState] = []
+    repaid: list[tuple[str, str, int]] = []
+    legs: list[BareLeg] = []
     left = lot.original
     for debt in wallet.debts:
-        paid = min(left, debt.points) if debt.currency == draft.currency and debt.at <= draft.at else 0
+        paid = min(left, debt.points) if debt.currency == lot.currency and debt.at <= at else 0
         left -= paid
         if paid:
-            draft.leg(wallet_account(draft.member), -paid, lot.id)
-            draft.leg(debt_account(draft.member), paid)
-            draft.debts.append((debt.entry, debt.fund, -paid))
+            legs.append((wallet_account(lot.member), lot.currency, -paid, lot.id))
+            legs.append((debt_account(lot.member), lot.currency, paid, ""))
+            repaid.append((debt.entry, debt.fund, -paid))
         if paid < debt.points:
             kept.append(evolve(debt, points=debt.points - paid))
-    if left < lot.original:
-        draft.keep(evolve(lot, left=left))
-        draft.wallets[draft.member] = evolve(wallet, debts=tuple(kept))
+    return tuple(kept), tuple(repaid), tuple(legs)
 
 
 def post_exchange(books: Books, command: Exchange) -> Receipt:
@@ -115,29 +131,21 @@ def post_exchange(books: Books, command: Exchange) -> Receipt:
     check_spendable(books, command.currency)
     check_spendable(books, command.to_currency)
     draft = Draft(books, command, command.member, command.currency)
-    _issue(draft, fund, command.result)
+    draft.issued = _counted(books, fund, draft.at, command.result)
     for lot, points in draft.choose(command.points, draft.spendable()):
         draft.take(lot, points)
         draft.allocations.append((lot.id, points))
     draft.leg(EXCHANGE, command.points)
-    gained = draft.create(
-        LotState(
-            id=command.id,
-            member=command.member,
-            currency=command.to_currency,
-            fund=fund.name,
-            unit_cost=fund.unit_cost,
-            earned_at=draft.at,
-            available_at=draft.at,
-            expires_at=None if command.expires_at is None else micros(command.expires_at),
-            rule="",
-            origin=command.id,
-            original=command.result,
-            place=draft.new_place(),
-            is_issue=True,
-            left=command.result,
-        )
+    gained = issued_lot(
+        books,
+        command,
+        fund,
+        points=command.result,
+        currency=command.to_currency,
+        place=draft.new_place(),
+        at=draft.at,
+        available_at=draft.at,
     )
-    draft.leg(f"fund:{fund.name}", -command.result, currency=command.to_currency)
-    draft.leg(wallet_account(command.member), command.result, gained.id, command.to_currency)
+    draft.add(gained)
+    draft.legs += issue_legs(gained)
     return draft.commit()

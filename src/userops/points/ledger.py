@@ -35,7 +35,6 @@ from userops.points.transaction import (
     declared,
     listed_members,
     lots,
-    members_of,
     outcome,
     post_together,
 )
@@ -150,7 +149,7 @@ class Ledger:
     def post(self, command: Command) -> Receipt:
         """Post one command: a `Receipt`, or a `Rejected` that leaves the ledger as it was."""
         return self._open().transact(  # type: ignore[no-any-return]
-            members_of(command), lambda books: post(books, command, self._generations), [command]
+            (), lambda books: post(books, command, self._generations), (command,)
         )
 
     def post_all(self, commands: Iterable[Command], *, atomic: bool = True) -> list[Receipt | Rejected]:
@@ -166,10 +165,9 @@ class Ledger:
             raise InvalidValue(f"atomic must be True or False, not {type(atomic).__name__}")
         if not atomic:
             return [outcome(self.post, command) for command in commands]
-        members = {member for command in commands for member in members_of(command)}
         try:
             return self._open().transact(  # type: ignore[no-any-return]
-                members,
+                (),
                 lambda books: post_together(Posting(books, self._generations), commands),
                 commands,
             )

@@ -23,11 +23,11 @@ from userops.core.commands import (
     WriteOff,
 )
 from userops.errors import IdConflict, InvalidCommand
-from userops.points.books import Books, Store
+from userops.points.books import Books, Store, members_of, unknown_currency
 from userops.points.chain import ERASED
 from userops.points.draft import Draft
 from userops.points.expiring import post_expire, post_extend
-from userops.points.issuing import check_currency, known_fund, post_earn, post_exchange
+from userops.points.issuing import post_earn, post_exchange
 from userops.points.spending import post_capture, post_hold, post_release, post_spend, post_transfer
 from userops.points.undoing import post_reverse, post_write_off
 from userops.points.values import Receipt
@@ -66,25 +66,21 @@ def post(books: Books, command: object, generations: Generations) -> Receipt:
     handler = _HANDLERS.get(type(command))  # type: ignore[arg-type]
     if handler is None or not isinstance(command, Command):
         raise InvalidCommand(f"a command was expected, not {type(command).__name__}", field="command")
-    for member in (getattr(command, "member", None), getattr(command, "to", None)):
-        if isinstance(member, str) and member.startswith(ERASED):
+    for member in members_of(command):
+        if member.startswith(ERASED):
             raise InvalidCommand(f"member ids do not begin with {ERASED!r}", field="member")
-    replayed = _replay(books, command, generations)
-    if replayed is not None:
-        return replayed
+    if books.knows(command.id):
+        return _replay(books, command, generations)
     # Reverse, Capture, Release and Expire work in the currency of what they refer to; a typo is one still.
-    check_currency(books, command.currency)
-    for fund in getattr(command, "funds", None) or ():
-        known_fund(books, fund)
+    if command.currency not in books.currencies:
+        raise unknown_currency(books, command.currency)
     return handler(books, command)
 
 
-def _replay(books: Books, command: Command, generations: Generations) -> Receipt | None:
+def _replay(books: Books, command: Command, generations: Generations) -> Receipt:
     """Return the original receipt of a command posted before, or refuse different content under its id."""
     sweep = books.sweep(command.id)
     entry = None if sweep is not None else books.entry(command.id)
-    if sweep is None and entry is None:
-        return None
     before: Command = sweep[0] if sweep is not None else entry.command  # type: ignore[union-attr]
     if type(before) is not type(command):
         _conflict(command, "kind", type(before).__name__, type(command).__name__)

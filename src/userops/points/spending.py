@@ -7,7 +7,7 @@ from attrs import evolve
 from userops.core.calendar import micros
 from userops.core.commands import Capture, Hold, Release, Spend, Transfer
 from userops.errors import AlreadyResolved, NotSpendable, OverCaptured, UnknownHold
-from userops.points.books import Books
+from userops.points.books import Books, known_fund
 from userops.points.draft import Draft, changed_holds
 from userops.points.history import wallet_account
 from userops.points.values import Receipt
@@ -22,6 +22,8 @@ def check_spendable(books: Books, currency: str) -> None:
 
 def post_spend(books: Books, command: Spend) -> Receipt:
     """Consume available points, earliest expiry first."""
+    for fund in command.funds or ():
+        known_fund(books, fund)
     check_spendable(books, command.currency)
     draft = Draft(books, command, command.member, command.currency)
     for lot, points in draft.choose(command.points, draft.spendable(command.funds)):
@@ -47,7 +49,7 @@ def post_hold(books: Books, command: Hold) -> Receipt:
         expires_at=None if command.expires_at is None else micros(command.expires_at),
         allocations=tuple(draft.allocations),
     )
-    draft.holds[hold.id] = hold
+    draft.hold = hold
     draft.wallets[command.member] = changed_holds(draft.wallet(), hold, is_open=True)
     return draft.commit()
 
@@ -65,7 +67,7 @@ def _live_hold(books: Books, hold_id: str, at: int) -> HoldState:
 
 def _resolve(draft: Draft, hold: HoldState) -> None:
     done = evolve(hold, resolved_by=draft.command.id, resolved_at=draft.at)
-    draft.holds[hold.id] = done
+    draft.hold = done
     draft.wallets[hold.member] = changed_holds(draft.wallet(), done, is_open=False)
 
 
@@ -142,8 +144,7 @@ def post_transfer(books: Books, command: Transfer) -> Receipt:
         draft.take(lot, points)
         draft.allocations.append((lot.id, points))
         moved = draft.create(
-            evolve(
-                lot,
+            lot._replace(
                 id=draft.moved_lot_id(),
                 member=command.to,
                 original=points,

@@ -13,9 +13,8 @@ from userops.core.commands import Command
 from userops.core.ids import MAX_TEXT_BYTES, identifier
 from userops.errors import InvalidValue, NotPosted, Rejected
 from userops.points import reports
-from userops.points.books import Books, Store
+from userops.points.books import Books, Store, check_currency
 from userops.points.history import History
-from userops.points.issuing import check_currency
 from userops.points.posting import Generations, post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
@@ -167,7 +166,7 @@ def lots(books: Books, member: str, currency: str, at: int, known_at: int | None
         return reports.lots_of(history, currency, at)
     held = wallet.held_by_lot(at)
     shown = []
-    for lot in wallet.lots.get(currency, ()):
+    for lot in wallet.alive(currency):
         points = lot.left if lot.is_alive(at) else held.get(lot.id, 0)
         if points:
             shown.append(shown_lot(lot, points))
@@ -184,11 +183,12 @@ class RefusedBatch(Exception):
 
 def post_together(posting: Posting, commands: Sequence[Command]) -> list[Receipt | Rejected]:
     """Post a batch; when one command is refused, undo all and say of each what became of it."""
-    outcomes = [outcome(posting.post, command) for command in commands]
-    fresh = {one.id for one in outcomes if isinstance(one, Receipt) and not one.replayed}
+    post_one = posting.post
+    outcomes = [outcome(post_one, command) for command in commands]
     refused = next((one for one in outcomes if isinstance(one, Rejected)), None)
     if refused is None:
         return outcomes
+    fresh = {one.id for one in outcomes if isinstance(one, Receipt) and not one.replayed}
     because = next(
         getattr(command, "id", "") for command, one in zip(commands, outcomes, strict=True) if one is refused
     )
@@ -204,11 +204,3 @@ def outcome(post_one: Callable[[Command], Receipt], command: Command) -> Receipt
         return post_one(command)
     except Rejected as rejection:
         return rejection
-
-
-def members_of(command: object) -> list[str]:
-    """Return the members that a command names; what is no command names none, and is refused in its turn."""
-    if not isinstance(command, Command):
-        return []
-    named = (getattr(command, "member", None), getattr(command, "to", None))
-    return [member for member in named if member is not None]

@@ -70,15 +70,14 @@ def _undo_spend(draft: Draft, target: Entry, sink: str, points: int) -> None:
         lot = draft.lot(target.allocations[place][0])
         days = command.restore.days
         extended = None if days is None else draft.at + days * MICROS_PER_DAY
-        if extended is None or lot.expires_at is None or lot.expires_at >= extended:
+        if extended is None or lot.ends >= extended:
             draft.give_back(lot.id, part)
             draft.allocations.append((lot.id, part))
             continue
         longer = draft.create(
-            evolve(
-                lot,
+            lot._replace(
                 id=draft.moved_lot_id(),
-                expires_at=extended,
+                ends=extended,
                 original=part,
                 place=draft.new_place(),
                 is_issue=False,
@@ -113,7 +112,7 @@ def _undo_earn(draft: Draft, target: Entry, earn: Earn, points: int) -> None:
     draft.undone = (target.id, undone)
     fund = draft.books.funds[earn.fund]
     if fund.budget is not None and undone:
-        draft.issued[budget_period(fund, micros(target.at))] = -undone
+        draft.issued = (budget_period(fund, micros(target.at)), -undone)
 
 
 def _book_debt(draft: Draft, fund: str, points: int) -> None:
@@ -124,7 +123,7 @@ def _book_debt(draft: Draft, fund: str, points: int) -> None:
     wallet = draft.wallet()
     debt = DebtState(draft.command.id, fund, draft.currency, draft.at, points)
     debts = sorted((*wallet.debts, debt), key=lambda one: one.at)
-    draft.wallets[draft.member] = evolve(wallet, debts=tuple(debts))
+    draft.wallets[draft.member] = wallet._replace(debts=tuple(debts))
 
 
 def _undo_transfer(draft: Draft, target: Entry, transfer: Transfer, points: int) -> None:
@@ -161,5 +160,5 @@ def post_write_off(books: Books, command: WriteOff) -> Receipt:
             kept.append(evolve(debt, points=debt.points - part))
     draft.leg(debt_account(command.member), points)
     draft.leg("loss", -points)
-    draft.wallets[command.member] = evolve(wallet, debts=tuple(kept))
+    draft.wallets[command.member] = wallet._replace(debts=tuple(kept))
     return draft.commit()

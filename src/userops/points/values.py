@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
@@ -18,8 +18,13 @@ from userops.errors import InvalidValue
 
 _NAME = partial(identifier, most=MAX_NAME_BYTES)
 
+#: Later than every instant: when lots end that never expire.
+NEVER = 2**63 - 1
+
 #: (lot id, points): which lots paid, or were restored, in order.
 Allocations = tuple[tuple[str, int], ...]
+#: (entry that made the debt, fund, points): made (positive) or paid and given up (negative).
+Debts = tuple[tuple[str, str, int], ...]
 
 
 def _truth(value: Any, name: str) -> bool:
@@ -88,14 +93,17 @@ class Fund:
             raise InvalidValue("budget must be a Budget")
 
 
-@frozen
-class Leg:
+class Leg(NamedTuple):
     """One account's part of an entry; the legs of an entry sum to zero per currency."""
 
     account: str
     currency: str
     points: int
     lot: str = ""
+
+
+#: A leg as entries keep it: account, currency, points, lot.
+BareLeg = tuple[str, str, int, str]
 
 
 @frozen
@@ -205,49 +213,52 @@ class Explanation:
         return "\n".join(self.lines)
 
 
-@frozen
-class LotState:
-    """A lot as the books keep it; instants are microseconds since 1970."""
+class LotState(NamedTuple):
+    """A lot as the books keep it; instants are microseconds since 1970.
 
+    The first four values are the order in which lots are spent, so lots compare by it. (A named tuple, as a
+    posting makes several: a frozen value of so many fields takes five times as long.)
+    """
+
+    currency: str
+    #: The first instant at which the points are gone; `NEVER` for none.
+    ends: int
+    available_at: int
+    #: (place of its entry in the wallet, place within the entry): the order of lots otherwise equal.
+    place: tuple[int, int]
     id: str
     member: str
-    currency: str
     fund: str
     unit_cost: Decimal
     earned_at: int
-    available_at: int
-    expires_at: int | None
     rule: str
     origin: str
     original: int
-    #: (place of its entry in the wallet, place within the entry): the order of lots otherwise equal.
-    place: tuple[int, int]
     #: The first grant of the points, not a move of them: counted as issued.
     is_issue: bool
     #: Points neither spent, moved nor taken back; `written` of them are recorded as expired.
     left: int
     written: int = 0
 
+    @property
+    def expires_at(self) -> int | None:
+        """When the points are gone; None for never."""
+        return None if self.ends == NEVER else self.ends
+
     def with_left(self, left: int, written: int) -> LotState:
-        """Return the lot with other points left. (Written out: `attrs.evolve` costs ten times as much.)"""
-        return LotState(
-            self.id, self.member, self.currency, self.fund, self.unit_cost, self.earned_at, self.available_at,
-            self.expires_at, self.rule, self.origin, self.original, self.place, self.is_issue, left, written,
-        )  # fmt: skip
+        """Return the lot with other points left. (`_replace` takes four times as long.)"""
+        return tuple.__new__(LotState, self[:-2] + (left, written))  # noqa: RUF005 — half the time of unpacking
 
     def with_expiry(self, expires_at: int) -> LotState:
         """Return the lot with another expiry: an `Extend` moves all the lots of a member."""
-        return LotState(
-            self.id, self.member, self.currency, self.fund, self.unit_cost, self.earned_at, self.available_at,
-            expires_at, self.rule, self.origin, self.original, self.place, self.is_issue, self.left, self.written,
-        )  # fmt: skip
+        return tuple.__new__(LotState, (self.currency, expires_at, *self[2:]))
 
     def is_alive(self, at: int) -> bool:
         """Say whether the lot has not expired at an instant."""
-        return self.expires_at is None or at < self.expires_at
+        return at < self.ends
 
 
-@frozen(kw_only=True)
+@frozen
 class Entry:
     """One immutable record of a ledger: a command and what it did."""
 
@@ -259,15 +270,20 @@ class Entry:
     at: datetime
     currency: str
     command: Command
-    legs: tuple[Leg, ...] = ()
+    #: Bare: most legs that are written are never read.
+    _legs: tuple[BareLeg, ...] = ()
     allocations: Allocations = ()
     expired: Allocations = ()
     created: tuple[LotState, ...] = ()
     #: Of an undone earn: points taken back, and points booked as debt.
     recovered: int = 0
     indebted: int = 0
-    #: (entry that made the debt, fund, points): made (positive) or paid and given up (negative).
-    debts: tuple[tuple[str, str, int], ...] = ()
+    debts: Debts = ()
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """What the entry moved, account by account; they sum to zero per currency."""
+        return tuple(map(Leg._make, self._legs))
 
     @property
     def member(self) -> str:

@@ -274,16 +274,7 @@ def test_a_rounding_change_in_one_store_is_seen(tmp_path: Path, monkeypatch):
 
     def rounded(session, changes):
         for id_, lot in changes.lots.items():
-            changes.lots[id_] = (
-                lot
-                if lot.left < 50
-                else type(lot)(
-                    **{
-                        **{a: getattr(lot, a) for a in lot.__slots__ if a != "__weakref__"},
-                        "left": lot.left - 1,
-                    }
-                )
-            )
+            changes.lots[id_] = lot if lot.left < 50 else lot.with_left(lot.left - 1, lot.written)
         plain(session, changes)
 
     monkeypatch.setattr(sql, "write", rounded)

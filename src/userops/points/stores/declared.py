@@ -58,6 +58,11 @@ class _Growing(Mapping[str, V], Generic[V]):
     def __init__(self, known: dict[str, V], read: Callable[[], None]) -> None:
         self._known, self._read = known, read
 
+    def __contains__(self, name: object) -> bool:
+        if name not in self._known:
+            self._read()
+        return name in self._known
+
     def __getitem__(self, name: str) -> V:
         if name not in self._known:
             self._read()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -15,11 +14,11 @@ from userops.core.commands import Command
 from userops.errors import InvalidValue
 from userops.points.books import Books, Changes, Period, Span, Store
 from userops.points.chain import counted_words, named_command, named_entry
+from userops.points.stores.indexing import EntryIndex
 from userops.points.values import Currency, Entry, Finding, Fund, LotState, Receipt
-from userops.points.wallet import HoldState, OpenLots, Wallet
+from userops.points.wallet import HoldState, Wallet, in_order
 
 T = TypeVar("T")
-_ABSENT = object()
 
 
 class MemoryStore:
@@ -36,12 +35,9 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._entries: list[Entry] = []
         self._place: dict[str, int] = {}
-        self._index: dict[tuple[str, ...], list[int]] = {}
-        #: Of each (member, rule), where entries stand by the time they took effect; no rule is the empty one.
-        self._times: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self._index = EntryIndex(self._entries)
         self._wallets: dict[str, Wallet] = {}
         self._lots: dict[str, LotState] = {}
-        self._lots_of: dict[str, list[str]] = {}
         self._holds: dict[str, HoldState] = {}
         self._sweeps: dict[str, tuple[Command, Receipt]] = {}
         self._undone: dict[str, int] = {}
@@ -57,7 +53,7 @@ class MemoryStore:
             books = Books(self)
             result = work(books)
             self._commit(books.changes)
-            return result
+        return result
 
     @contextmanager
     def reading(self) -> Iterator[MemoryStore]:
@@ -88,13 +84,13 @@ class MemoryStore:
 
     def wallet_lots(self, member: str, alive_at: int | None = None) -> Iterator[LotState]:
         """Yield the lots of a wallet, closed ones too."""
-        lots = (self._lots[lot] for lot in self._lots_of.get(member, ()))
+        lots = (self._lots[lot] for lot in self._index.lots(member))
         return (lot for lot in lots if alive_at is None or lot.is_alive(alive_at))
 
     def open_lots(self, member: str) -> Iterator[LotState]:
         """Yield no more than a wallet's own lots: it holds all that are open."""
         wallet = self._wallets.get(member)
-        return (lot for lots in wallet.lots.values() for lot in lots) if wallet else iter(())
+        return wallet.open_lots() if wallet else iter(())
 
     def due_members(self, until: int) -> list[str]:
         """Return all members; looking is as quick as asking."""
@@ -109,6 +105,10 @@ class MemoryStore:
         """Return an entry."""
         place = self._place.get(entry)
         return None if place is None else self._entries[place]
+
+    def knows(self, id_: str) -> bool:
+        """Say whether a command with this id was posted."""
+        return id_ in self._place or id_ in self._sweeps
 
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
         """Return a posted `Expire` and its receipt."""
@@ -165,13 +165,13 @@ class MemoryStore:
     ) -> Iterator[Entry]:
         """Yield entries in order of recording, by the narrowest index."""
         if event is not None:
-            places: Iterable[int] = self._index.get(("event", event), ())
+            places: Iterable[int] = self._index.of_event(event)
         elif member is not None and reference is not None:
-            places = self._index.get(("reference", member, reference), ())
+            places = self._index.of_reference(member, reference)
         elif member is not None and rule is not None:
-            places = self._of_rule(member, rule, within)
+            places = self._index.of_rule(member, rule, within)
         elif member is not None:
-            places = self._index.get(("member", member), ())
+            places = self._index.of_member(member)
         else:
             places = range(len(self._entries))
         for place in places:
@@ -185,19 +185,12 @@ class MemoryStore:
             ):
                 yield entry
 
-    def _of_rule(self, member: str, rule: str, within: Span | None) -> list[int]:
-        """Return the places of a member's entries of a rule, or of none, in order of recording."""
-        times = self._times.get((member, rule), [])
-        if within is not None:
-            times = times[bisect_left(times, (within[0], -1)) : bisect_left(times, (within[1], -1))]
-        return sorted(place for _, place in times)
-
     def _commit(self, changes: Changes) -> None:
         """Keep the changes; whatever interrupts it (Ctrl-C, memory running out), all of them or none."""
         for name, limit in changes.counter_limits.items():
             if self.counter(name) + changes.counters[name] > limit:
                 raise InvalidValue(f"the counter {name!r} would pass its limit of {limit:,}")
-        tables: tuple[tuple[dict[Any, Any], Mapping[Any, Any]], ...] = (
+        tables: tuple[tuple[dict[Any, Any], dict[Any, Any]], ...] = (
             (self._wallets, changes.wallets),
             (self._lots, changes.lots),
             (self._holds, changes.holds),
@@ -206,14 +199,13 @@ class MemoryStore:
             (self._issued, changes.issued and _added(self._issued, changes.issued)),
             (self._counters, changes.counters and _added(self._counters, changes.counters)),
         )
-        kept = [
-            (table, changed, [table.get(key, _ABSENT) for key in changed])
-            for table, changed in tables
-            if changed
-        ]
+        # No table holds a None, so it stands for what was not there.
+        kept = [(table, changed, [*map(table.get, changed)]) for table, changed in tables if changed]
         length, declared = len(self._entries), len(self.declarations)
         try:
-            self._append(changes.entries)
+            for place, entry in enumerate(changes.entries, length):
+                self._place[entry.id] = place
+            self._entries += changes.entries
             for table, changed, _ in kept:
                 table.update(changed)
             if changes.counters and not changes.entries:
@@ -224,46 +216,17 @@ class MemoryStore:
             del self.declarations[declared:]
             for table, changed, before in kept:
                 for key, value in zip(changed, before, strict=True):
-                    if value is _ABSENT:
+                    if value is None:
                         table.pop(key, None)
                     else:
                         table[key] = value
             raise
 
-    def _append(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            place = len(self._entries)
-            for key in _keys(entry):
-                self._index.setdefault(key, []).append(place)
-            for member in entry.members:
-                insort(self._times.setdefault((member, entry.rule), []), (micros(entry.at), place))
-            self._place[entry.id] = place
-            self._entries.append(entry)
-            for lot in entry.created:
-                self._lots_of.setdefault(lot.member, []).append(lot.id)
-
     def _take_off(self, entries: list[Entry], length: int) -> None:
-        """Undo an append that may have stopped anywhere."""
+        """Undo the recording of entries, which may have stopped anywhere."""
         del self._entries[length:]
         for entry in entries:
-            if self._place.get(entry.id, -1) >= length:
-                del self._place[entry.id]
-            for key in _keys(entry):
-                places = self._index.get(key, [])
-                while places and places[-1] >= length:
-                    places.pop()
-                if not places:
-                    self._index.pop(key, None)
-            for member in entry.members:
-                times = [one for one in self._times.pop((member, entry.rule), ()) if one[1] < length]
-                if times:
-                    self._times[(member, entry.rule)] = times
-            for lot in entry.created:
-                mine = self._lots_of.get(lot.member, [])
-                if lot.id in mine:
-                    mine.remove(lot.id)
-                if not mine:
-                    self._lots_of.pop(lot.member, None)
+            self._place.pop(entry.id, None)
 
     def rename(self, member: str, erased_name: Callable[[Store], str]) -> str:
         """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
@@ -277,22 +240,16 @@ class MemoryStore:
         def name(known: str) -> str:
             return erased if known == member else known
 
-        places = self._index.get(("member", member), [])
+        places = self._index.of_member(member)
         renamed = {place: named_entry(self._entries[place], name) for place in places}
-        lots = {lot: attrs.evolve(self._lots[lot], member=erased) for lot in self._lots_of.get(member, ())}
+        lots = {lot: self._lots[lot]._replace(member=erased) for lot in self._index.lots(member)}
         wallet = self._wallets[member]
-        by_currency = {
-            currency: OpenLots.of(lots[lot.id] for lot in found) for currency, found in wallet.lots.items()
-        }
-        for key in [key for key in self._index if member in key[1:2] and key[0] != "event"]:
-            self._index[(key[0], erased, *key[2:])] = self._index.pop(key)
+        opened = in_order(lots[lot.id] for lot in wallet.open_lots())
+        self._index.rename(member, erased)
         for place, entry in renamed.items():
             self._entries[place] = entry
-        for mine in [mine for mine in self._times if mine[0] == member]:
-            self._times[(erased, mine[1])] = self._times.pop(mine)
         self._lots.update(lots)
-        self._lots_of[erased] = self._lots_of.pop(member, [])
-        self._wallets[erased] = attrs.evolve(wallet, member=erased, lots=by_currency)
+        self._wallets[erased] = wallet._replace(member=erased, lots=opened)
         del self._wallets[member]
         self._holds = {id_: attrs.evolve(hold, member=name(hold.member)) for id_, hold in self._holds.items()}
         self._sweeps = {
@@ -309,12 +266,3 @@ class MemoryStore:
 
 def _added(table: Mapping[Any, int], changes: Mapping[Any, int]) -> dict[Any, int]:
     return {key: table.get(key, 0) + change for key, change in changes.items()}
-
-
-def _keys(entry: Entry) -> Iterator[tuple[str, ...]]:
-    for member in entry.members:
-        yield ("member", member)
-        if entry.reference:
-            yield ("reference", member, entry.reference)
-    if entry.event:
-        yield ("event", entry.event)

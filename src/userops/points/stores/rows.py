@@ -14,11 +14,9 @@ from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.errors import DamagedLedger
 from userops.points import recording
-from userops.points.values import Entry, LotState, Receipt
-from userops.points.wallet import NEVER, DebtState, HoldState
+from userops.points.values import NEVER, Entry, LotState, Receipt
+from userops.points.wallet import DebtState, HoldState
 
-#: "Never" as the tables keep it.
-_NEVER = NEVER - 1
 #: The instants that a calendar knows.
 _FIRST, _LAST = micros(datetime.min.replace(tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
 
@@ -52,18 +50,17 @@ class WalletRow:
 
 def lot_state(values: Sequence[Any]) -> LotState:
     """Return a lot's state from its row, the member's id at the end."""
-    id_, _, currency, fund, cost, earned, available, expires, rule, origin, original, *rest = values
+    id_, _, currency, fund, cost, earned, available, ends, rule, origin, original, *rest = values
     place, within, is_issue, left, written, member = rest
     try:
         unit_cost = Decimal(cost)
     except UNREADABLE:
         raise damaged("lot", id_) from None
-    if not (_FIRST <= earned <= _LAST >= available >= _FIRST <= expires) or _LAST < expires != _NEVER:
+    if not (_FIRST <= earned <= _LAST >= available >= _FIRST <= ends) or _LAST < ends != NEVER:
         raise damaged("lot", id_)
     return LotState(
-        id_, member, currency, fund, unit_cost, earned, available,
-        None if expires == _NEVER else expires,
-        rule, origin, original, (place, within), is_issue == 1, left, written,
+        currency, ends, available, (place, within), id_, member, fund, unit_cost, earned, rule, origin, original,
+        is_issue == 1, left, written,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from userops.points.stores.rows import (
 from userops.points.stores.statements import EVER, Statements
 from userops.points.stores.wire import Driver, Wire
 from userops.points.values import Currency, Entry, Fund, LotState, Receipt
-from userops.points.wallet import HoldState, OpenLots, Wallet
+from userops.points.wallet import HoldState, Wallet, in_order
 
 #: So many ids are claimed one by one; the database's table of locks is not for whole imports.
 MOST_CLAIMS = 64
@@ -116,31 +116,18 @@ class Session:
             held = holds.get(row.member, ())
             self.wallets[row.member] = Wallet(
                 member=row.member,
-                lots=self._by_currency(row, lots.get(row.member, []), held),
+                lots=in_order([*lots.get(row.member, ()), *self._held_alive(row, held)]),
                 holds=tuple(held),
                 debts=read_debts(row),
                 latest=row.latest,
                 length=row.length,
             )
 
-    def _by_currency(
-        self, row: WalletRow, lots: list[LotState], holds: Iterable[HoldState]
-    ) -> dict[str, OpenLots]:
-        """Return the living lots, and those past their expiry of which a hold keeps points alive."""
-        for hold in holds:
-            for id_, _ in hold.allocations:
-                lot = self.lot(id_)
-                if (
-                    lot is not None
-                    and not lot.is_alive(row.latest)
-                    and lot.left > lot.written
-                    and lot not in lots
-                ):
-                    lots.append(lot)
-        by_currency: dict[str, list[LotState]] = {}
-        for lot in lots:
-            by_currency.setdefault(lot.currency, []).append(lot)
-        return {currency: OpenLots.of(found) for currency, found in by_currency.items()}
+    def _held_alive(self, row: WalletRow, holds: Iterable[HoldState]) -> list[LotState]:
+        """Return the lots past their expiry of which a hold keeps points alive."""
+        ids = dict.fromkeys(id_ for hold in holds for id_, _ in hold.allocations)
+        lots = [lot for id_ in ids if (lot := self.lot(id_)) is not None]
+        return [lot for lot in lots if not lot.is_alive(row.latest)]
 
     def wallet(self, member: str) -> Wallet | None:
         """Return a wallet; only what is alive after the latest entry, for that is what posting needs."""
@@ -213,6 +200,10 @@ class Session:
             return None
         rows = self.wire.rows(self.sql.entry, (entry,))
         return self._entry(rows[0]) if rows else None
+
+    def knows(self, id_: str) -> bool:
+        """Say whether a command with this id was posted."""
+        return id_ not in self.unknown and (self.sweep(id_) is not None or self.entry(id_) is not None)
 
     def sweep(self, id_: str) -> tuple[Command, Receipt] | None:
         """Return a posted `Expire` and its receipt."""

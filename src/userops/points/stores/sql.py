@@ -17,7 +17,7 @@ from userops.core.chance import stream
 from userops.core.commands import Capture, Expire, Release, Reverse
 from userops.errors import IncompatibleLedger, InvalidValue, StoreUnavailable
 from userops.points import chain
-from userops.points.books import Books, Store
+from userops.points.books import Books, Store, members_of
 from userops.points.stores import migrations
 from userops.points.stores.checking import AuditedSession
 from userops.points.stores.declared import Declared
@@ -133,7 +133,8 @@ class SqlStore:
         self, members: Iterable[str], work: Callable[[Books], T], commands: Sequence[object] = ()
     ) -> T:
         """Run `work` on the books and keep what it changed; run it again when the database asks for it."""
-        trial = _Try(set(members), _claims(commands))
+        named = {member for command in commands for member in members_of(command)}
+        trial = _Try({*members, *named}, _claims(commands))
         ids = sorted({id_ for one in commands if isinstance(id_ := getattr(one, "id", None), str)})
 
         def attempt(trial: _Try) -> T:

@@ -13,7 +13,6 @@ from userops.core.calendar import micros
 from userops.points import chain, recording
 from userops.points.books import Changes, Period
 from userops.points.stores.rows import WalletRow, damaged, read_sweep
-from userops.points.stores.schema import NEVER
 from userops.points.stores.session import Session
 from userops.points.stores.statements import Statements
 from userops.points.stores.wire import Wire
@@ -110,21 +109,19 @@ def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]
     entries, others = [], []
     counts = _encode(sorted(changes.counters.items())) if changes.counters else None
     for entry in changes.entries:
-        content = recording.write(entry)
-        commitments = [chains[member].row.commitment for member in entry.members]
-        link = chain.link_bytes(entry.id, content, commitments)
-        for position, member in enumerate(entry.members):
-            mine = chains[member]
+        content, sequence = recording.write(entry), entry.sequence
+        grown = [chains[member] for member in entry.members]
+        link = chain.link_bytes(entry.id, content, [mine.row.commitment for mine in grown])
+        for position, mine in enumerate(grown):
             mine.tip = chain.extend(mine.tip, link)
             if position:
-                others.append((mine.row.no, mine.length, entry.sequence, position))
+                others.append((mine.row.no, mine.length, sequence, position))
             mine.length += 1
-        first = chains[entry.members[0]]
+        first, command = grown[0], entry.command
         counted = counts if entry is changes.entries[-1] else None
         entries.append((
-            entry.sequence, entry.id, first.row.no, first.length - 1, len(entry.members),
-            entry_seal(first.tip, entry.sequence, counted),
-            entry.event or None, entry.rule or None, entry.reference or None, counted, content,
+            sequence, entry.id, first.row.no, first.length - 1, len(grown), entry_seal(first.tip, sequence, counted),
+            command.event or None, entry.rule or None, command.reference or None, counted, content,
             micros(entry.at),
         ))  # fmt: skip
     if entries:
@@ -145,27 +142,29 @@ def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -
         if lot.id in new:
             made.append(lot_values(lot, chains[lot.member].row.no))
         else:
-            moved.append((_expiry(lot), lot.left, lot.written, lot.id))
+            moved.append((lot.ends, lot.left, lot.written, lot.id))
     if made:
         session.wire.run_many(session.sql.insert["ledger_lot"], made)
     if moved:
         session.wire.run_many(session.sql.move_lot, moved)
 
 
-def _expiry(lot: LotState) -> int:
-    return NEVER if lot.expires_at is None else lot.expires_at
-
-
 def lot_values(lot: LotState, wallet: int) -> tuple[Any, ...]:
     """Return a lot's row."""
+    (
+        currency, ends, available_at, place, id_, _, fund, cost, earned_at, rule, origin, original, is_issue, left,
+        written,
+    ) = lot  # fmt: skip
     return (
-        lot.id, wallet, lot.currency, lot.fund, str(lot.unit_cost), lot.earned_at, lot.available_at,
-        _expiry(lot), lot.rule, lot.origin, lot.original, *lot.place, int(lot.is_issue), lot.left, lot.written,
+        id_, wallet, currency, fund, str(cost), earned_at, available_at, ends, rule, origin, original, *place,
+        int(is_issue), left, written,
     )  # fmt: skip
 
 
 def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
     before = {hold.id: hold for member in changes.wallets for hold in _holds_before(session, member)}
+    if not before and not changes.holds:
+        return
     after = {hold.id for wallet in changes.wallets.values() for hold in wallet.holds}
     lapsed = {id_: hold for id_, hold in before.items() if id_ not in after and id_ not in changes.holds}
     # A hold that lapsed earlier is no longer among a wallet's own, yet a back-dated command may resolve it.
