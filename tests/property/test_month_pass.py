@@ -11,6 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 
 from userops.simulation import Plan, month_lots, running
+from userops.simulation.blocks import gather
+from userops.simulation.passing import passed_freely
 from userops.simulation.spec import Run
 from userops.simulation.trace import _scaled
 
@@ -168,7 +170,11 @@ def one_rule(**changes):
 
 def by_days(monkey):
     """Let every plan take the day pass, in the same blocks."""
-    monkey.setattr(running, "month_pass", running.day_pass)
+
+    def freely(spec, worlds, chunks):
+        return passed_freely(spec, gather(spec, worlds, chunks))
+
+    monkey.setattr(running, "passed", freely)
 
 
 @given(tables=plans(), seed=st.integers(0, 2**32), sample=st.sampled_from((None, 7)), waves=st.booleans())

@@ -32,7 +32,7 @@ def calibrate(history: Any, plan: Plan, *, as_of: datetime | None = None) -> Pla
     seen, repeats, last, observed = read.lives(end)
     found = fit(repeats, last, observed)
     exposure = _exposure(found, repeats, last, observed)
-    total = max(1.0, float(repeats.sum()))
+    is_first = read.is_first
     changes: dict[str, Any] = {
         "behaviour.lapse_per_month": _uncertain(found, 2, lambda x: 1 / (1 + math.exp(-x)), high=1.0),
         "behaviour.lapse_spread": round(min(0.99, found.spread), 4),
@@ -47,7 +47,11 @@ def calibrate(history: Any, plan: Plan, *, as_of: datetime | None = None) -> Pla
                 kept = max(0.0, done - count)
                 changes[f"behaviour.cancelled.{was}"] = {"beta": [round(count + 1, 1), round(kept + 1, 1)]}
             continue
-        rate = count / total * float(repeats.sum()) / exposure
+        count -= float((read.kind[is_first] == kind).sum())
+        if not count:
+            changes[f"behaviour.events_per_month.{kind}"] = 0
+            continue
+        rate = count / exposure
         error = rate * math.sqrt(max(1.0 / count, found.covariance[0, 0] / len(seen)))
         changes[f"behaviour.events_per_month.{kind}"] = {
             "mean": {"normal": [round(rate, 6), round(error, 6)]},

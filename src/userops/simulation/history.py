@@ -69,6 +69,14 @@ class History:
         late = [kind == REDEEMED or kind.endswith(CANCELLED) for kind in self.kind.tolist()]
         return ~np.array(late, dtype=bool)
 
+    @property
+    def is_first(self) -> Array:
+        """Say of each event whether it is the first thing that its member did."""
+        found = np.zeros(len(self.member), dtype=bool)
+        done = np.flatnonzero(self.is_done)
+        found[done[np.unique(self.member[done], return_index=True)[1]]] = True
+        return found
+
     def lives(self, end: float) -> tuple[Ints, Array, Array, Array]:
         """Return of each member seen: its number, events after the first, months to the last, months observed.
 

@@ -54,6 +54,22 @@ def test_a_ledger_teaches_redemption_too():
     assert 0.6 < behaviour.events["order.delivered"].mean.mean() < 1.4
 
 
+def test_a_members_first_event_is_not_of_the_rate():
+    """Half an event a month for a year: with the first of each, 0.6 would be found."""
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(6.0, 800)
+    history = [
+        Event(f"e{member}-{k}", "order.delivered", f"m{member}", T0 + timedelta(days=float(day)))
+        for member, count in enumerate(counts)
+        for k, day in enumerate(np.sort(rng.random(count)) * 365.2425)
+    ]
+    history += [Event(f"j{member}", "joined", f"n{member}", T0) for member in range(100)]
+    fitted = calibrate(history, Plan.load(plans.PLAN), as_of=T0 + timedelta(days=365.2425))
+    rates = fitted.spec.behaviours[""].events
+    assert abs(rates["order.delivered"].mean.mean() - 0.5) < 0.03
+    assert rates["joined"].mean.mean() == 0
+
+
 @pytest.mark.parametrize(
     "history",
     [[], [Event("e1", "a", "m", T0)], ["purchase"], [Event(f"e{k}", "a", f"m{k}", T0) for k in range(50)]],
