@@ -101,7 +101,7 @@ class Model:
         self.issued[month] = self.issued.get(month, 0) + points
         self.entry["month"], start = month, max(c.at, getattr(c, "available_at", None) or c.at)
         fresh = {"end": c.expires_at or FOREVER, "extended": [], "start": start, "rule": getattr(c, "rule", "")}
-        lot = self.new_lot(fresh, points, id=c.id, member=c.member, currency=currency, fund=c.fund)
+        lot = self.new_lot(fresh, points, id=c.id, origin=c.id, member=c.member, currency=currency, fund=c.fund)
         self.flow(c.fund, currency, "issued", points)
         if currency == c.currency:
             self.move(lot, self.repay(c.member, currency, points) - points, "clawed_back")
@@ -173,7 +173,7 @@ class Model:
         return points
     def claw_back(self, c, target, points):
         earn, policy, lots = (target["command"], c.clawback.value, self.living(target["command"].member, target["command"].currency))
-        own = [x for x in lots if x["id"] == earn.id]
+        own = [x for x in lots if x["origin"] == earn.id]
         lots = own + [x for x in lots if x not in own and policy in ("any", "debt")]
         found = min(points, sum(self.free(x) for x in lots))
         need(policy != "reject" or found == points, "InsufficientPoints")

@@ -94,10 +94,10 @@ def _undo_earn(draft: Draft, target: Entry, earn: Earn, points: int) -> None:
     command: Any = draft.command
     policy = command.clawback
     free = list(draft.free())
-    own = [(lot, n) for lot, n in free if lot.id == target.id]
-    others = [] if policy is Clawback.UNSPENT else [(lot, n) for lot, n in free if lot.id != target.id]
-    if policy is Clawback.REJECT:
-        others = []
+    # What came of the earn is its own wherever it went and came back: given back with more time, or sent around.
+    own = [(lot, n) for lot, n in free if lot.origin == target.id]
+    reaches_others = policy in (Clawback.ANY, Clawback.DEBT)
+    others = [(lot, n) for lot, n in free if lot.origin != target.id] if reaches_others else []
     found = sum(n for _, n in (*own, *others))
     if policy is Clawback.REJECT and found < points:
         raise draft.insufficient(points, found)

@@ -59,6 +59,25 @@ def test_extended_gives_days_from_the_reversal_and_never_less_than_there_were(bo
     assert books.row("sales", 7).issued == 20
 
 
+def test_a_refund_takes_back_what_a_reversed_spend_gave_more_time(books):
+    """Kept by the member otherwise: the points stand in a lot of another name by then."""
+    books.earn(10, id="a", expires_at=5)
+    books.earn(10, id="b", expires_at=90)
+    books.spend(10, id="s1")
+    books.undo("s1", 7, restore=Restore.EXTENDED(30))
+    receipt = books.undo("a", 8)
+    assert sum(points for _, points in receipt.allocations) == 10
+    assert books.lots(8) == [("b", 10)]
+
+
+def test_points_sent_around_are_still_the_earns_own(books, day):
+    books.earn(10, id="a", expires_at=50)
+    for place, (giver, taker) in enumerate((("u1", "u2"), ("u2", "u1"))):
+        books.post(Transfer(id=f"t{place}", member=giver, to=taker, points=10, at=day(1)))
+    books.undo("a", 2)
+    assert books.has(2) == (0, 0, 0, 0)
+
+
 def test_a_capture_is_undone_like_a_spend(books, day):
     books.earn(10, id="a")
     books.hold(8, id="h1")
