@@ -202,6 +202,7 @@ def test_the_month_pass_gives_the_figures_of_the_day_pass_in_the_long_run(tables
     compare(tables, seed, sample, waves=waves)
 
 
+@settings(max_examples=settings().max_examples // 2)  # each runs a plan, and its members one by one
 @given(tables=plans(), seed=st.integers(0, 2**32))
 def test_the_month_pass_gives_the_figures_of_the_trace(tables, seed):
     """And those are the ledger's: see test_simulation_equals_ledger."""

@@ -20,6 +20,9 @@ KINDS = ("a.done", "b.done", "c.done")
 FUNDS = ("sales", "club")
 COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding")
 
+#: Each example of these runs a whole plan more than once.
+FEWER = settings().max_examples // 2
+
 
 def by_the_ledger(plan, trace):
     """Run a trace's events through the program, and read the same figures out of the ledger.
@@ -383,6 +386,7 @@ def living_plans(draw):
     return plan, program
 
 
+@settings(max_examples=FEWER)
 @given(tables=living_plans(), seed=st.integers(0, 2**32))
 def test_what_goes_event_by_event_is_what_the_ledger_says(tables, seed):
     plan = Plan.from_tables(*copy.deepcopy(tables))
@@ -414,6 +418,7 @@ def test_members_in_columns_beside_others_come_to_what_the_ledger_says(tables, s
     assert of_trace(trace) == by_the_ledger(plan, trace)
 
 
+@settings(max_examples=FEWER)
 @given(tables=plans(), seed=st.integers(0, 2**32))
 def test_columns_give_what_going_event_by_event_gives(tables, seed):
     """Two ways to the same figures: the rules in columns, and the program itself, event after event."""
@@ -429,6 +434,7 @@ def test_columns_give_what_going_event_by_event_gives(tables, seed):
     assert lived.events == trace.events
 
 
+@settings(max_examples=FEWER)
 @given(tables=plans(), seed=st.integers(0, 2**32))
 def test_tiers_found_at_once_are_those_found_on_the_way(tables, seed):
     """Two ways to a member's tier: the moves of all members in columns, and each member's walk up to each event."""
@@ -470,7 +476,7 @@ def settling_plans(draw):
 
 
 # Each example runs two simulations of more members than a ledger could follow in the time.
-@settings(max_examples=40)
+@settings(max_examples=FEWER)
 @given(tables=settling_plans(), seed=st.integers(0, 2**32))
 def test_settling_gives_what_going_step_by_step_gives(tables, seed):
     """Two ways through the same caps: all events at once on a guess, and one event of a member after the other."""

@@ -28,7 +28,7 @@ MUTANTS = (
     ("a reversal can be repeated", "points/undoing.py", "    left = total - books.undone(target.id)", "    left = total"),
     ("a part reversal begins with the first lot", "points/undoing.py", "range(len(target.allocations) - 1, -1, -1)", "range(len(target.allocations))"),
     ("a reversal revives expired lots", "points/draft.py", "        if state.is_alive(self.at):\n            self.leg(wallet", "        if True:\n            self.leg(wallet"),
-    ("UNSPENT takes other lots too", "points/undoing.py", "others = [] if policy is Clawback.UNSPENT else", "others ="),
+    ("UNSPENT takes other lots too", "points/undoing.py", "reaches_others = policy in (Clawback.ANY, Clawback.DEBT)", "reaches_others = policy is not Clawback.REJECT"),
     ("REJECT takes what there is", "points/undoing.py", "if policy is Clawback.REJECT and found < points:", "if False:"),
     ("a back-dated command spends points spent since", "points/history.py", "            least = min(least, total)", "            pass"),
     ("a sweep forgets holds that earlier commands meet", "points/expiring.py", "past = min(until, wallet.latest)", "past = until"),

@@ -108,7 +108,7 @@ def parameter(value: Any, *, low: float = 0.0, high: float = MOST) -> Parameter:
     'beta'
     >>> parameter({"uniform": [0.5, 1.5]}, high=1)
     Traceback (most recent call last):
-    userops.errors.InvalidValue: uniform must stay between 0 and 1
+    userops.errors.InvalidValue: uniform must stay between 0 and 1, not 0.5 to 1.5
     """
     if isinstance(value, Parameter):
         return value

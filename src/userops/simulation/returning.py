@@ -41,7 +41,7 @@ def read_cancelling(value: Any) -> Cancelling:
     (0.05,)
     >>> read_cancelling({"share": 2})
     Traceback (most recent call last):
-    userops.errors.InvalidValue: share must be between 0 and 1
+    userops.errors.InvalidValue: share must be between 0 and 1, not 2
     """
     if not isinstance(value, Mapping) or not set(value) & set(_KEYS):
         return Cancelling(share=_share(value))
