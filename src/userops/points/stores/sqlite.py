@@ -141,11 +141,9 @@ class SQLite:
 
     def claim(self, wire: Wire, claims: Mapping[str, bool]) -> None:
         """Nothing is claimed where the whole file is locked."""
-        raise NotImplementedError
 
     def claim_all(self, wire: Wire) -> None:
         """Nothing is claimed where the whole file is locked."""
-        raise NotImplementedError
 
     def draw(self, wire: Wire, count: int) -> list[int]:
         """Sequences are not drawn here: each is the last and one."""
