@@ -30,7 +30,10 @@ def audit(store: Audited) -> Iterator[Finding]:
 
 def _proofs(store: Store) -> Iterator[Finding]:
     entries = list(store.entries())
+    by_member: dict[str, list[Entry]] = defaultdict(list)
     for place, entry in enumerate(entries, start=1):
+        for member in entry.members:
+            by_member[member].append(entry)
         if store.is_gapless and entry.sequence != place:
             yield Finding("sequence", entry.id, f"recorded as {entry.sequence}, found in place {place}")
         yield from _entry_findings(entry)
@@ -40,7 +43,7 @@ def _proofs(store: Store) -> Iterator[Finding]:
     for member in store.members():
         wallet = store.wallet(member)
         if wallet is not None:
-            yield from _wallet_findings(store, wallet)
+            yield from _wallet_findings(store, wallet, by_member[member])
     yield from _budget_findings(store, entries)
 
 
@@ -49,16 +52,15 @@ def _entry_findings(entry: Entry) -> Iterator[Finding]:
     if (entry.id, entry.at, entry.kind) != (command.id, command.at, type(command).__name__.lower()):
         yield Finding("entry", entry.id, "its id, time or kind is not that of its command")
     totals: dict[str, int] = defaultdict(int)
-    for leg in entry.legs:
-        totals[leg.currency] += leg.points
+    for _, currency, points, _ in entry._legs:  # noqa: SLF001 — as they are kept
+        totals[currency] += points
     for currency, total in totals.items():
         if total:
             yield Finding("unbalanced", entry.id, f"the legs in {currency} sum to {total:+,}")
 
 
-def _wallet_findings(store: Store, wallet: Wallet) -> Iterator[Finding]:
+def _wallet_findings(store: Store, wallet: Wallet, entries: list[Entry]) -> Iterator[Finding]:
     member = wallet.member
-    entries = list(store.entries(member))
     history = History.of(member, entries)
     if wallet.length != len(entries):
         yield Finding("length", member, f"{wallet.length} entries were counted, {len(entries)} are there")

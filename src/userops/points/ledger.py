@@ -253,13 +253,13 @@ class Ledger:
         """Return where the points of every fund are at an instant."""
         self._check_settled(known_at)
         with self._open().reading() as store:
-            return reports.funding(store.members(), store.entries, micros(as_of, "as_of"), known_at)
+            return reports.funding(store.entries(), micros(as_of, "as_of"), known_at)
 
     def trial_balance(self, as_of: datetime, *, known_at: int | None = None) -> dict[tuple[str, str], int]:
         """Return {(account, currency): points} at an instant; per currency it sums to zero."""
         self._check_settled(known_at)
         with self._open().reading() as store:
-            return reports.trial_balance(store.members(), store.entries, micros(as_of, "as_of"), known_at)
+            return reports.trial_balance(store.entries(), micros(as_of, "as_of"), known_at)
 
     def explain(self, entry: str) -> Explanation:
         """Say what an entry did."""

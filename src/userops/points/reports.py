@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from userops.core.calendar import from_micros, micros
-from userops.core.commands import Extend
-from userops.points.history import EXPIRED, History, wallet_account
+from userops.points.history import EXPIRED, History, Standing, is_lots_account, wallet_account
 from userops.points.values import Balance, Entry, Explanation, FundingRow, Line, Lot, LotState, Statement
 from userops.points.wallet import spending_order
-
-EntriesOf = Callable[[str], Iterable[Entry]]
 
 
 def balance_of(history: History, currency: str, at: int) -> Balance:
@@ -57,152 +54,104 @@ def statement(
     An entry's line is what it moved in or out of the member's lots; whatever else changed between two
     instants at which something can change has expired (or came back, where an expiry was moved since).
     """
-    known = [entry for entry in entries if known_at is None or entry.sequence <= known_at]
-    whole = History.of(member, known)
-    lines_at: dict[int, list[Line]] = {start: []}
-    for entry in sorted(known, key=lambda e: (e.at, e.sequence)):
-        points = _moved(whole, entry, currency)
-        lines = lines_at.setdefault(micros(entry.at), [])
+    history = History.of(member, entries, known_at=known_at)
+    changes = history.changes(currency)
+    opening = total = sum(points for at, points in changes.items() if at < start)
+    lines_at: dict[int, tuple[list[Line], int]] = {
+        at: ([], points) for at, points in changes.items() if start <= at < end
+    }
+    for entry in sorted(history.entries, key=lambda e: (e.at, e.sequence)):
+        at = micros(entry.at)
+        points = _moved(history, entry, currency) if start <= at < end else 0
         if points:
-            lines.append(Line(entry.at, entry.kind, points, entry.id, entry.command.reason))
-    for expires_at in _expiries(whole, known):
-        lines_at.setdefault(expires_at, [])
-    instants = sorted(at for at in lines_at if start <= at < end)
-    opening, *totals = _totals(member, known, [start - 1, *instants], currency)
-    total, shown = opening, []
-    for at, after in zip(instants, totals, strict=True):
-        shown += lines_at[at]
-        gone = after - total - sum(line.points for line in lines_at[at])
+            line = Line(entry.at, entry.kind, points, entry.id, entry.command.reason)
+            lines_at.setdefault(at, ([], 0))[0].append(line)
+    shown: list[Line] = []
+    for at, (lines, change) in sorted(lines_at.items()):
+        shown += lines
+        gone = change - sum(line.points for line in lines)
         if gone:
             shown.append(Line(from_micros(at), "expire", gone))
-        total = after
+        total += change
     return Statement(member, currency, opening, tuple(shown), total)
 
 
-def _expiries(whole: History, known: list[Entry]) -> Iterator[int]:
-    """Yield every instant at which points can expire: of lots, as granted and as moved, and of holds."""
-    for entry in known:
-        yield from (lot.expires_at for lot in entry.created if lot.expires_at is not None)
-        if isinstance(entry.command, Extend):
-            yield micros(entry.command.expires_at)
-    yield from (hold.expires_at for hold in whole.holds.values() if hold.expires_at is not None)
-
-
-def _moved(whole: History, entry: Entry, currency: str) -> int:
-    accounts = (wallet_account(whole.member), EXPIRED)
+def _moved(history: History, entry: Entry, currency: str) -> int:
     return sum(
-        leg.points
-        for leg in entry.legs
-        if leg.account in accounts and leg.lot in whole.lots and leg.currency == currency
+        points
+        for account, unit, points, lot in entry._legs  # noqa: SLF001 — as they are kept
+        if unit == currency and lot in history.granted and is_lots_account(account)
     )
 
 
-def _totals(member: str, known: list[Entry], instants: list[int], currency: str) -> Iterator[int]:
-    """Yield the points at each of ascending instants, in one sweep where the order of recording allows it."""
-    by_time = sorted(known, key=lambda e: (e.at, e.sequence))
-    # Which lots an Extend moves follows from the order of recording: out of order, each instant is read anew.
-    if by_time != known and any(isinstance(entry.command, Extend) for entry in known):
-        for at in instants:
-            yield _total(History.of(member, known, as_of=at), currency, at)
-        return
-    history, place = History(member), 0
-    for at in instants:
-        while place < len(by_time) and micros(by_time[place].at) <= at:
-            history.add(by_time[place])
-            place += 1
-        yield _total(history, currency, at)
+def as_it_was(entries: Iterable[Entry], at: int, known_at: int | None) -> Iterator[tuple[Entry, int]]:
+    """Yield the entries that took effect by an instant and were recorded by a place, each with its own instant."""
+    for entry in entries:
+        if known_at is None or entry.sequence <= known_at:
+            took_effect = micros(entry.at)
+            if took_effect <= at:
+                yield entry, took_effect
 
 
-def _total(history: History, currency: str, at: int) -> int:
-    return sum(points for _, points, _ in history.standing_lots(currency, at))
+#: The columns of a fund's row, and the places of those that entries are added to.
+_COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
+Rows = dict[tuple[str, str], dict[str, int]]
 
 
-def _histories(
-    members: Iterable[str], entries_of: EntriesOf, at: int, known_at: int | None
-) -> Iterable[History]:
-    for member in members:
-        yield History.of(member, entries_of(member), as_of=at, known_at=known_at)
-
-
-def funding(
-    members: Iterable[str], entries_of: EntriesOf, at: int, known_at: int | None = None
-) -> tuple[FundingRow, ...]:
-    """Return where the points of every fund are at an instant."""
-    columns = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
-    rows: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(columns, 0))
-    seen: set[str] = set()
-    lots: dict[str, LotState] = {}
-    members = list(members)
-    for history in _histories(members, entries_of, at, known_at):
-        lots.update(history.lots)
-        held = history.held_by_lot(at)
-        for lot in history.lots.values():
-            row = rows[(lot.fund, lot.currency)]
-            alive = lot.left if lot.is_alive(at) else held.get(lot.id, 0)
-            row["outstanding"] += alive
-            row["expired"] += lot.left - alive
-            row["issued"] += lot.original if lot.is_issue else 0
-        for debt in history.debts.values():
-            rows[(debt.fund, debt.currency)]["debt"] += debt.points
-    for member in members:
-        for entry in entries_of(member):
-            due = micros(entry.at) <= at and (known_at is None or entry.sequence <= known_at)
-            if due and entry.id not in seen:
-                seen.add(entry.id)
-                _add_flows(rows, lots, entry)
+def funding(entries: Iterable[Entry], at: int, known_at: int | None = None) -> tuple[FundingRow, ...]:
+    """Return where the points of every fund are at an instant, from the entries of all members."""
+    standing = Standing()
+    rows: Rows = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
+    for entry, took_effect in as_it_was(entries, at, known_at):
+        standing.add(entry, took_effect)
+        _add_flows(rows, standing.granted, entry)
+    for lot, left, present in standing.present(at):
+        row = rows[lot.fund, lot.currency]
+        row["outstanding"] += present
+        row["expired"] += left - present
+        row["issued"] += lot.original if lot.is_issue else 0
+    for debt in standing.debts.values():
+        rows[debt.fund, debt.currency]["debt"] += debt.points
     return tuple(
         FundingRow(fund=fund, currency=currency, **row) for (fund, currency), row in sorted(rows.items())
     )
 
 
-def _add_flows(rows: dict[tuple[str, str], dict[str, int]], lots: dict[str, LotState], entry: Entry) -> None:
+def _add_flows(rows: Rows, lots: dict[str, LotState], entry: Entry) -> None:
     """Count what an entry took out of lots, or put back: redeemed, or clawed back, in each lot's own fund."""
-    if entry.kind == "writeoff":
+    kind = entry.kind
+    if kind == "writeoff":
         for _, fund, points in entry.debts:
-            rows[(fund, entry.currency)]["written_off"] -= points
+            rows[fund, entry.currency]["written_off"] -= points
         return
-    if entry.kind in ("transfer", "expire", "extend", "release"):
+    if kind in ("transfer", "expire", "extend", "release", "hold", "note"):
         return
-    accounts = {leg.account.partition(":")[0] for leg in entry.legs}
-    if entry.kind == "reverse" and not accounts & {"sink", "fund", "debt"}:
+    accounts = {leg[0].partition(":")[0] for leg in entry._legs}  # noqa: SLF001 — as they are kept
+    if kind == "reverse" and not accounts & {"sink", "fund", "debt"}:
         return
     column = "redeemed" if accounts & {"sink", "exchange"} else "clawed_back"
-    moved: dict[str, int] = defaultdict(int)
-    for leg in entry.legs:
-        if leg.lot in lots:
-            moved[leg.lot] += leg.points
+    for _, _, points, lot_id in entry._legs:  # noqa: SLF001 — as they are kept
+        lot = lots.get(lot_id)
+        if lot is not None:
+            rows[lot.fund, lot.currency][column] -= points
     for lot in entry.created:
-        moved[lot.id] -= lot.original if lot.is_issue else 0
-    for lot_id, points in moved.items():
-        if lot_id in lots:
-            rows[(lots[lot_id].fund, lots[lot_id].currency)][column] -= points
+        if lot.is_issue:
+            rows[lot.fund, lot.currency][column] += lot.original
 
 
 def trial_balance(
-    members: Iterable[str], entries_of: EntriesOf, at: int, known_at: int | None = None
+    entries: Iterable[Entry], at: int, known_at: int | None = None
 ) -> dict[tuple[str, str], int]:
     """Return the points of every account at an instant; per currency they sum to zero."""
-    totals: dict[tuple[str, str], int] = defaultdict(int)
-    seen: set[str] = set()
-    members = list(members)
-    for history in _histories(members, entries_of, at, known_at):
-        held = history.held_by_lot(at)
-        for lot in history.lots.values():
-            alive = lot.left if lot.is_alive(at) else held.get(lot.id, 0)
-            totals[(wallet_account(lot.member), lot.currency)] += alive
-            totals[(EXPIRED, lot.currency)] += lot.left - alive
-    for member in members:
-        for entry in entries_of(member):
-            if (
-                micros(entry.at) > at
-                or (known_at is not None and entry.sequence > known_at)
-                or entry.id in seen
-            ):
-                continue
-            seen.add(entry.id)
-            for leg in entry.legs:
-                if leg.account != EXPIRED and not leg.account.startswith("wallet:"):
-                    totals[(leg.account, leg.currency)] += leg.points
+    standing, totals = Standing(), defaultdict[tuple[str, str], int](int)
+    for entry, took_effect in as_it_was(entries, at, known_at):
+        standing.add(entry, took_effect)
+        for account, currency, points, _ in entry._legs:  # noqa: SLF001 — as they are kept
+            if not is_lots_account(account):
+                totals[account, currency] += points
+    for lot, left, present in standing.present(at):
+        totals[wallet_account(lot.member), lot.currency] += present
+        totals[EXPIRED, lot.currency] += left - present
     return {key: points for key, points in sorted(totals.items()) if points}
 
 
