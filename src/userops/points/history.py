@@ -69,18 +69,23 @@ class Standing:
                 left[lot_id] += points
                 if account == EXPIRED:
                     self._written[lot_id] = self._written.get(lot_id, 0) + points
-        command = entry.command
-        if isinstance(command, Extend):
-            self._endings.extend(
-                entry.member, command.currency, command.rule, at=at, until=micros(command.expires_at)
-            )
-        else:
+        if entry.kind == "extend":
+            self._extend(entry, at)
+        elif entry.kind in ("hold", "capture", "release"):
             self._add_hold(entry, at)
-            self._add_debts(entry, at)
+        for origin, fund, points in entry.debts:
+            debt = self.debts.get(origin) or DebtState(origin, fund, entry.currency, at, 0)
+            self.debts[origin] = evolve(debt, points=debt.points + points)
 
     def _grant(self, lot: LotState, at: int) -> None:
         self.granted[lot.id], self.starts[lot.id], self.left[lot.id] = lot, at, 0
         self._endings.add(lot.member, lot.currency, lot.rule, lot.id, start=at, ends=lot.ends)
+
+    def _extend(self, entry: Entry, at: int) -> None:
+        command = entry.command
+        assert isinstance(command, Extend)  # noqa: S101 — of this kind
+        until = micros(command.expires_at)
+        self._endings.extend(entry.member, command.currency, command.rule, at=at, until=until)
 
     def _add_hold(self, entry: Entry, at: int) -> None:
         command = entry.command
@@ -89,15 +94,10 @@ class Standing:
             self.holds[entry.id] = HoldState(
                 entry.id, entry.member, entry.currency, command.points, at, ends, entry.allocations
             )
-        elif entry.kind in ("capture", "release"):
+        else:
             hold = self.holds.get(command.hold)  # type: ignore[attr-defined]
             if hold is not None:
                 self.holds[hold.id] = evolve(hold, resolved_by=entry.id, resolved_at=at)
-
-    def _add_debts(self, entry: Entry, at: int) -> None:
-        for origin, fund, points in entry.debts:
-            debt = self.debts.get(origin) or DebtState(origin, fund, entry.currency, at, 0)
-            self.debts[origin] = evolve(debt, points=debt.points + points)
 
     def moved(self) -> dict[str, int]:
         """Return when lots end that end at all, as granted and as extended since."""

@@ -119,17 +119,13 @@ def funding(entries: Iterable[Entry], at: int, known_at: int | None = None) -> t
 
 def _add_flows(rows: Rows, lots: dict[str, LotState], entry: Entry) -> None:
     """Count what an entry took out of lots, or put back: redeemed, or clawed back, in each lot's own fund."""
-    kind = entry.kind
-    if kind == "writeoff":
+    if entry.kind == "writeoff":
         for _, fund, points in entry.debts:
             rows[fund, entry.currency]["written_off"] -= points
         return
-    if kind in ("transfer", "expire", "extend", "release", "hold", "note"):
+    column = _column(entry)
+    if not column:
         return
-    accounts = {leg[0].partition(":")[0] for leg in entry._legs}  # noqa: SLF001 — as they are kept
-    if kind == "reverse" and not accounts & {"sink", "fund", "debt"}:
-        return
-    column = "redeemed" if accounts & {"sink", "exchange"} else "clawed_back"
     for _, _, points, lot_id in entry._legs:  # noqa: SLF001 — as they are kept
         lot = lots.get(lot_id)
         if lot is not None:
@@ -137,6 +133,20 @@ def _add_flows(rows: Rows, lots: dict[str, LotState], entry: Entry) -> None:
     for lot in entry.created:
         if lot.is_issue:
             rows[lot.fund, lot.currency][column] += lot.original
+
+
+def _column(entry: Entry) -> str:
+    """Return where the points count that an entry took out of lots; nowhere when it moved them within wallets."""
+    if entry.kind in ("spend", "capture", "exchange"):
+        return "redeemed"
+    if entry.kind == "earn":
+        return "clawed_back" if entry.debts else ""
+    if entry.kind != "reverse":
+        return ""
+    accounts = {leg[0].partition(":")[0] for leg in entry._legs}  # noqa: SLF001 — as they are kept
+    if "sink" in accounts:
+        return "redeemed"
+    return "clawed_back" if accounts & {"fund", "debt"} else ""
 
 
 def trial_balance(
