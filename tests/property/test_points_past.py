@@ -140,25 +140,37 @@ def test_funding_and_the_trial_balance_are_the_sums_of_wallets_read_the_plain_wa
         assert ledger.trial_balance(at, known_at=known_at) == plain_past.trial_balance(*asked)
 
 
-@settings(max_examples=300)  # Each is quick, and groups that come apart and together again are rare.
-@given(st.lists(st.integers(0, 2**20), min_size=12, max_size=60))
-def test_lots_moved_in_groups_end_when_lots_moved_one_by_one_do(acts):
+def compare_groups(rngs, starts, ends, later):
+    """Move lots in groups and one by one; both must end together."""
     endings, lots = Endings(), {}
-    for number, act in enumerate(acts):
-        # Few instants, so that lots end together, and extensions of the past find some of them there, others not.
-        rng = random.Random(act)
-        if rng.random() < 0.5:
-            rule, start, ends = rng.choice("rrrq"), rng.randint(0, 4), rng.choice((5, 6, 7, 9, 12, NEVER))
-            lots[f"l{number}"] = [rule, start, ends]
-            endings.add("u1", "points", rule, f"l{number}", start=start, ends=ends)
+    for number, rng in enumerate(rngs):
+        if rng.random() < 0.6:
+            lot = [rng.choice("rrrq"), rng.randint(0, starts), rng.choice((*ends, NEVER))]
+            lots[f"l{number}"] = lot
+            endings.add("u1", "points", lot[0], f"l{number}", start=lot[1], ends=lot[2])
         else:
-            rule, at, until = rng.choice(("r", "r", "q", None)), rng.randint(0, 8), rng.randint(6, 14)
+            rule, at = rng.choice(("r", "r", "q", None)), rng.randint(0, 2 * starts)
+            until = rng.randint(ends[0], later)
             endings.extend("u1", "points", rule, at=at, until=until)
             for lot in lots.values():
                 if rule in (None, lot[0]) and lot[1] <= at < lot[2] < until:
                     lot[2] = until
     assert dict(endings) == {lot: ends for lot, (_, _, ends) in lots.items() if ends < NEVER}
     assert len(list(endings)) == len(dict(endings))
+
+
+@settings(max_examples=300)  # Each is quick, and groups that come apart and together again are rare.
+@given(st.lists(st.integers(0, 2**20), min_size=12, max_size=60))
+def test_lots_moved_in_groups_end_when_lots_moved_one_by_one_do(acts):
+    # Few instants, so that lots end together, and extensions of the past find some of them there, others not.
+    compare_groups((random.Random(act) for act in acts), 4, (5, 6, 7, 9, 12), 14)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_lots_moved_in_groups_end_when_lots_moved_one_by_one_do(seed):
+    few = seed % 2
+    rng = random.Random(seed)
+    compare_groups([rng] * 1_000, 300, range(310, 320 if few else 700), 330 if few else 800)
 
 
 def test_extensions_touch_only_lots_of_their_own_wallet_and_currency():

@@ -2,7 +2,8 @@
 
 An `Extend` moves every living lot of its rule, so a member who earns and is extended each day would be moved
 a lot at a time as often as there are pairs of days. Here it moves groups: those that end before the new instant
-become one group, and are one from then on.
+become one group, and are one from then on. (Groups of lots that came after a back-dated extension are looked at
+and left, so only many of those, each finding many lots that end apart, still take long.)
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from userops.points.values import NEVER
 #: (when it came into the wallet, lot), in that order.
 _Group = list[tuple[int, str]]
 _start = itemgetter(0)
+#: So many are put in their places one by one.
+_FEW = 16
 
 
 @define
@@ -79,6 +82,9 @@ def _together(groups: list[_Group]) -> _Group:
         largest += others
     elif others[-1] <= largest[0]:
         largest[:0] = others
+    elif len(others) < _FEW:
+        for pair in others:
+            insort(largest, pair)
     else:
         largest += others
         largest.sort()  # Of two runs that are in order, which takes no more than to merge them.
