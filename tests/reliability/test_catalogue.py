@@ -290,6 +290,7 @@ READS = {
     "entries reference": (lambda g, v: g.entries(reference=v), NOT_IDS),
     "entries start": (lambda g, v: g.entries(start=v), NOT_TIMES),
     "entries end": (lambda g, v: g.entries(end=v), NOT_TIMES),
+    "entries end before start": (lambda g, v: g.entries(start=T, end=v), {"before the start": T - timedelta(1)}),
     "entries as_of": (lambda g, v: g.entries(as_of=v), NOT_TIMES),
     "entries known_at": (lambda g, v: g.entries(known_at=v), {**NOT_WHOLE, "-1": -1, "not settled": 99}),
     "entries currency": (lambda g, v: g.entries(currency=v), {**NOT_IDS, "unknown": "typo"}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 from userops.core.calendar import micros
 from userops.core.commands import Earn, Exchange
@@ -16,11 +15,7 @@ from userops.points.values import Entry, Finding
 from userops.points.wallet import Wallet
 
 
-class Audited(Store, Protocol):
-    """A store that can be audited."""
-
-
-def audit(store: Audited) -> Iterator[Finding]:
+def audit(store: Store) -> Iterator[Finding]:
     """Yield what is wrong: unbalanced entries, gaps, and running state that the entries do not bear out."""
     try:
         yield from _proofs(store)

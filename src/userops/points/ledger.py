@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,6 @@ from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.core.ids import identifier, text
 from userops.errors import (
-    HoldOpen,
     InvalidValue,
     LedgerClosed,
     MissingExtraError,
@@ -22,8 +21,9 @@ from userops.errors import (
     Rejected,
     UnknownEntry,
 )
-from userops.points import auditing, chain, reports
-from userops.points.books import Books, Store
+from userops.points import reports
+from userops.points.books import Books
+from userops.points.evidence import Naming, audit, declared_words, heads
 from userops.points.posting import post
 from userops.points.stores.memory import MemoryStore
 from userops.points.transaction import (
@@ -73,10 +73,8 @@ class Ledger:
 
     def __init__(self, store: Any, *, salt: bytes = b"") -> None:
         """Open a ledger over a store; callers use `in_memory` or `open`."""
-        if not isinstance(salt, bytes):
-            raise InvalidValue("salt must be bytes")
         self._store = store
-        self._salt = salt
+        self._naming = Naming(_salt(salt))
         self._is_closed = False
         try:
             self.add_currency(Currency("points"))
@@ -96,8 +94,7 @@ class Ledger:
         Needs the extra `sql` (`postgres` for PostgreSQL). `salt` must be the one the ledger was made with;
         `rng` draws how long to wait before a transaction is tried again. Unsafe settings are refused.
         """
-        if not isinstance(salt, bytes):
-            raise InvalidValue("salt must be bytes")
+        _salt(salt)
         try:
             from userops.points.stores.sql import open_store
         except ModuleNotFoundError as missing:
@@ -124,17 +121,16 @@ class Ledger:
         """Declare a currency; the same declaration again does nothing, another one is an error."""
         if not isinstance(currency, Currency):
             raise InvalidValue(f"a Currency was expected, not {type(currency).__name__}")
-        self._declare(currency, ("currency", currency.name, str(currency.spendable)))
+        self._declare(currency)
 
     def add_fund(self, fund: Fund) -> None:
         """Declare a fund; the same declaration again does nothing, another one is an error."""
         if not isinstance(fund, Fund):
             raise InvalidValue(f"a Fund was expected, not {type(fund).__name__}")
-        budget = ("", "") if fund.budget is None else (str(fund.budget.points), fund.budget.per)
-        self._declare(fund, ("fund", fund.name, str(fund.unit_cost), fund.kind, fund.timezone, *budget))
+        self._declare(fund)
 
-    def _declare(self, what: Currency | Fund, words: tuple[str, ...]) -> None:
-        there = self._open().declare(what, words)
+    def _declare(self, what: Currency | Fund) -> None:
+        there = self._open().declare(what, declared_words(what))
         if there != what:
             fields = [
                 name
@@ -149,7 +145,7 @@ class Ledger:
     def post(self, command: Command) -> Receipt:
         """Post one command: a `Receipt`, or a `Rejected` that leaves the ledger as it was."""
         return self._open().transact(  # type: ignore[no-any-return]
-            (), lambda books: post(books, command, self._generations), (command,)
+            (), lambda books: post(books, command, self._naming.generations), (command,)
         )
 
     def post_all(self, commands: Iterable[Command], *, atomic: bool = True) -> list[Receipt | Rejected]:
@@ -168,7 +164,7 @@ class Ledger:
         try:
             return self._open().transact(  # type: ignore[no-any-return]
                 (),
-                lambda books: post_together(Posting(books, self._generations), commands),
+                lambda books: post_together(Posting(books, self._naming.generations), commands),
                 commands,
             )
         except RefusedBatch as refused:
@@ -180,13 +176,13 @@ class Ledger:
         `work` may be run again when the store asks for it, so it must only read and post.
         """
         return self._open().transact(  # type: ignore[no-any-return]
-            listed_members(members), lambda books: work(Posting(books, self._generations)), ()
+            listed_members(members), lambda books: work(Posting(books, self._naming.generations)), ()
         )
 
     def quote(self, command: Command) -> Receipt:
         """Return what posting a command would give; nothing is posted."""
         with self._open().reading() as store:
-            return post(Books(store), command, self._generations)
+            return post(Books(store), command, self._naming.generations)
 
     # -- Reading ------------------------------------------------------------------------------------------
 
@@ -221,10 +217,9 @@ class Ledger:
         currency: str | None = None,
     ) -> tuple[Entry, ...]:
         """Return entries in order of recording, `[start, end)` and up to `as_of` by the time they took effect."""
-        if member is None:
-            self._check_settled(known_at)
+        known_at = self._settled_at(known_at) if member is None else _known_at(known_at)
         check_ids(member=member, kind=kind, rule=rule, event=event, reference=reference)
-        chosen = Selection(kind, start, end, as_of, _known_at(known_at), currency)
+        chosen = Selection(kind, start, end, as_of, known_at, currency)
         with self._open().reading() as store:
             if currency is not None:
                 declared(store, currency)
@@ -241,25 +236,25 @@ class Ledger:
         currency: str = "points",
     ) -> Statement:
         """Return what happened to a member's points in `[start, end)`: closing = opening + lines."""
-        first, last = micros(start, "start"), micros(end, "end")
+        first, last, known_at = micros(start, "start"), micros(end, "end"), _known_at(known_at)
         if last < first:
             raise InvalidValue("end must not lie before start")
         with self._open().reading() as store:
             declared(store, currency)
             entries = store.entries(identifier(member, "member"))
-            return reports.statement(member, currency, entries, first, last, known_at=_known_at(known_at))
+            return reports.statement(member, currency, entries, first, last, known_at=known_at)
 
     def funding(self, as_of: datetime, *, known_at: int | None = None) -> tuple[FundingRow, ...]:
         """Return where the points of every fund are at an instant."""
-        self._check_settled(known_at)
+        at, known_at = micros(as_of, "as_of"), self._settled_at(known_at)
         with self._open().reading() as store:
-            return reports.funding(store.entries(), micros(as_of, "as_of"), known_at)
+            return reports.funding(store.entries(), at, known_at)
 
     def trial_balance(self, as_of: datetime, *, known_at: int | None = None) -> dict[tuple[str, str], int]:
         """Return {(account, currency): points} at an instant; per currency it sums to zero."""
-        self._check_settled(known_at)
+        at, known_at = micros(as_of, "as_of"), self._settled_at(known_at)
         with self._open().reading() as store:
-            return reports.trial_balance(store.entries(), micros(as_of, "as_of"), known_at)
+            return reports.trial_balance(store.entries(), at, known_at)
 
     def explain(self, entry: str) -> Explanation:
         """Say what an entry did."""
@@ -281,32 +276,7 @@ class Ledger:
         """The root over every wallet's chain and the chain of declarations; any change of the past changes it."""
         settled = self.settled
         with self._open().reading() as store:
-            return self._heads(store, settled, store.tips(settled))[-1]
-
-    def _heads(
-        self, store: Store, known_at: int, chains: Iterable[tuple[str, int, bytes]] | None = None
-    ) -> list[str]:
-        """Return the heads that the ledger had while `known_at` was the last sequence, in order.
-
-        Chains are made again from the entries, unless they are given.
-        """
-        chains = list(self._chains(store, known_at) if chains is None else chains)
-        heads, tip = [chain.root([*chains, ("declarations", 0, chain.EMPTY_TIP)])], chain.EMPTY_TIP
-        for count, (after, words) in enumerate(store.declarations, start=1):
-            if after > known_at:
-                break
-            tip = chain.extend(tip, chain.canonical(words))
-            if after < known_at:
-                heads.clear()
-            heads.append(chain.root([*chains, ("declarations", count, tip)]))
-        return heads
-
-    def _chains(self, store: Store, known_at: int) -> Iterator[tuple[str, int, bytes]]:
-        name = cache(partial(self._name, store))
-        for member in store.members():
-            entries = [e for e in store.entries(member) if e.sequence <= known_at]
-            if entries:
-                yield name(member), len(entries), chain.tip_of(entries, name)
+            return heads(store, self._naming, settled, store.tips(settled))[-1]
 
     def audit(self, *, head: str | None = None, known_at: int | None = None) -> tuple[Finding, ...]:
         """Prove the books again from the entries; return findings, none when they are sound.
@@ -318,15 +288,7 @@ class Ledger:
         settled = self.settled
         at = settled if known_at is None else whole(known_at, "known_at", at_least=0)
         with self._open().reading() as store:
-            findings = list(store.findings(cache(partial(self._name, store))))
-            if findings:  # Rows that are not what was written need not even make sense.
-                return tuple(findings)
-            findings += auditing.audit(store)
-            if head is not None and at > settled:
-                findings.append(Finding("truncated", "", f"{at} entries were known, {settled} are there"))
-            elif head is not None and head not in self._heads(store, at):
-                findings.append(Finding("head", "", "the entries known then are not the ones here now"))
-            return tuple(findings)
+            return audit(store, self._naming, settled, at, head)
 
     def doctor(self) -> tuple[Finding, ...]:
         """Return unsafe settings of the store."""
@@ -338,37 +300,15 @@ class Ledger:
         Refused while a hold is open. The balance stays in the nameless wallet and expires in its time; a
         retry of an old command is still recognised; the id used again opens a new wallet.
         """
-        identifier(member, "member")
+        known = identifier(member, "member")
+        return self._open().rename(known, partial(self._naming.erased_name, known))  # type: ignore[no-any-return]
 
-        def erased_name(store: Store) -> str:
-            wallet = store.wallet(member)
-            if wallet is None or member.startswith(chain.ERASED):
-                raise InvalidValue("no such member to erase")
-            live = [(hold.at, hold.id) for hold in wallet.holds if hold.is_live(wallet.latest)]
-            if live:
-                _, first = min(live)
-                raise HoldOpen(f"a hold is open: {first!r}; capture or release it first", hold=first)
-            return self._name(store, member)
-
-        return self._open().rename(member, erased_name)  # type: ignore[no-any-return]
-
-    def _generations(self, store: Store, member: str) -> list[str]:
-        """Return the names under which erased wallets of this id stand."""
-        names: list[str] = []
-        while True:
-            name = chain.commitment(self._salt, member, len(names))
-            if store.wallet(name) is None:
-                return names
-            names.append(name)
-
-    def _name(self, store: Store, member: str) -> str:
-        if member.startswith(chain.ERASED):
-            return member
-        return chain.commitment(self._salt, member, len(self._generations(store, member)))
-
-    def _check_settled(self, known_at: int | None) -> None:
-        if known_at is not None and whole(known_at, "known_at", at_least=0) > self.settled:
+    def _settled_at(self, known_at: int | None) -> int | None:
+        """Return a place in the recording; what all wallets were up to it must never change again."""
+        known_at = _known_at(known_at)
+        if known_at is not None and known_at > self.settled:
             raise NotSettled(f"known_at is {known_at}, settled is {self.settled}")
+        return known_at
 
     # -- Closing ------------------------------------------------------------------------------------------
 
@@ -394,3 +334,9 @@ class Ledger:
 
 def _known_at(known_at: int | None) -> int | None:
     return None if known_at is None else whole(known_at, "known_at", at_least=0)
+
+
+def _salt(salt: bytes) -> bytes:
+    if not isinstance(salt, bytes):
+        raise InvalidValue("salt must be bytes")
+    return salt

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import from_micros, instant, micros
 from userops.core.commands import Command
+from userops.core.fields import checked
 from userops.core.ids import MAX_TEXT_BYTES, identifier
 from userops.errors import InvalidValue, NotPosted, Rejected
 from userops.points import reports
@@ -22,20 +23,21 @@ from userops.points.values import Balance, Entry, Lot, Receipt
 _EARLIEST, _LATEST = -(2**62), 2**62
 
 
-def _instant_or_none(value: datetime | None) -> datetime | None:
-    return None if value is None else instant(value, "a time")
-
-
-@frozen
+@frozen(field_transformer=checked(dict.fromkeys(("start", "end", "as_of"), instant)))
 class Selection:
     """Which entries a caller asked for, beside what a store's indexes can tell."""
 
     kind: str | None = None
-    start: datetime | None = field(default=None, converter=_instant_or_none)
-    end: datetime | None = field(default=None, converter=_instant_or_none)
-    as_of: datetime | None = field(default=None, converter=_instant_or_none)
+    start: datetime | None = None
+    end: datetime | None = None
+    as_of: datetime | None = None
     known_at: int | None = None
     currency: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a time that ends before it starts."""
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise InvalidValue("end must not lie before start")
 
     def takes(self, entry: Entry) -> bool:
         """Say whether an entry is among those asked for."""
@@ -88,7 +90,10 @@ class Posting:
         """
         within = None
         if start is not None or end is not None:
-            within = (_EARLIEST if start is None else micros(start), _LATEST if end is None else micros(end))
+            within = (
+                _EARLIEST if start is None else micros(start, "start"),
+                _LATEST if end is None else micros(end, "end"),
+            )
         found = self._books.entries(member, rule=rule, event=event, reference=reference, within=within)
         return tuple(entry for entry in found if kind is None or entry.kind == kind)
 
