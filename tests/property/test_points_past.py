@@ -138,6 +138,11 @@ def test_funding_and_the_trial_balance_are_the_sums_of_wallets_read_the_plain_wa
         asked = (MEMBERS, ledger.entries(), micros(at), known_at)
         assert ledger.funding(at, known_at=known_at) == plain_past.funding(*asked)
         assert ledger.trial_balance(at, known_at=known_at) == plain_past.trial_balance(*asked)
+    rising = sorted({at for at, _ in readings(machine, rng, 5)})
+    for known_at in (None, rng.randint(0, ledger.settled)):
+        assert ledger.fundings(rising, known_at=known_at) == [
+            ledger.funding(at, known_at=known_at) for at in rising
+        ]
 
 
 def compare_groups(rngs, starts, ends, later):

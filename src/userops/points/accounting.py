@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import evolve, frozen
 
@@ -29,6 +29,15 @@ class Books(Protocol):
     def funds(self) -> Mapping[str, Fund]: ...
     def funding(self, as_of: datetime, *, known_at: int | None = None) -> Iterable[FundingRow]: ...
     def entries(self, *, as_of: datetime | None = None, known_at: int | None = None) -> Iterable[Entry]: ...
+
+
+@runtime_checkable
+class ReadOnce(Protocol):
+    """Books that tell the funding at several rising instants from one reading."""
+
+    def fundings(
+        self, instants: Iterable[datetime], *, known_at: int | None = None
+    ) -> Iterable[Iterable[FundingRow]]: ...
 
 
 def _amount(value: object, name: str) -> Fraction:
@@ -235,7 +244,7 @@ def roll_forward(
     if redemption_rates is not None and len(redemption_rates) != months + 1:
         raise InvalidValue(f"{months} months need {months + 1} redemption rates, the opening one first")
     # What happens at the first instant of a month belongs to it: the month before ends just ahead of it.
-    states = [_by_fund(books, at - timedelta(microseconds=1), known_at) for at in bounds]
+    states = _by_fund(books, [at - timedelta(microseconds=1) for at in bounds], known_at)
     rows = []
     for place in range(months):
         day = bounds[place].astimezone(zone(timezone)).date()
@@ -269,8 +278,15 @@ def roll_forward(
     return RollForward(tuple(rows))
 
 
-def _by_fund(books: Books, at: datetime, known_at: int | None) -> dict[tuple[str, str], FundingRow]:
-    return {(row.fund, row.currency): row for row in books.funding(at, known_at=known_at)}
+def _by_fund(
+    books: Books, instants: list[datetime], known_at: int | None
+) -> list[dict[tuple[str, str], FundingRow]]:
+    """Return the rows at each instant; a ledger reads its entries once for all of them."""
+    if isinstance(books, ReadOnce):
+        found: Iterable[Iterable[FundingRow]] = books.fundings(instants, known_at=known_at)
+    else:
+        found = [books.funding(at, known_at=known_at) for at in instants]
+    return [{(row.fund, row.currency): row for row in rows} for rows in found]
 
 
 def _nothing(row: FundingRow) -> FundingRow:

@@ -24,6 +24,7 @@ from userops.errors import (
 from userops.points import reports
 from userops.points.books import Books
 from userops.points.evidence import Naming, audit, declared_words, heads
+from userops.points.fundings import fundings
 from userops.points.posting import post
 from userops.points.stores.memory import MemoryStore
 from userops.points.transaction import (
@@ -249,6 +250,16 @@ class Ledger:
         at, known_at = micros(as_of, "as_of"), self._settled_at(known_at)
         with self._open().reading() as store:
             return reports.funding(store.entries(), at, known_at)
+
+    def fundings(
+        self, instants: Iterable[datetime], *, known_at: int | None = None
+    ) -> list[tuple[FundingRow, ...]]:
+        """Return `funding` at each of several rising instants; the entries are read once for all of them."""
+        ats, known_at = [micros(at, "as_of") for at in instants], self._settled_at(known_at)
+        if not ats or ats != sorted(set(ats)):
+            raise InvalidValue("instants must rise, and there must be one")
+        with self._open().reading() as store:
+            return fundings(store.entries(), ats, known_at)
 
     def trial_balance(self, as_of: datetime, *, known_at: int | None = None) -> dict[tuple[str, str], int]:
         """Return {(account, currency): points} at an instant; per currency it sums to zero."""

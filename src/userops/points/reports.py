@@ -93,18 +93,23 @@ def as_it_was(entries: Iterable[Entry], at: int, known_at: int | None) -> Iterat
                 yield entry, took_effect
 
 
-#: The columns of a fund's row, and the places of those that entries are added to.
 _COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
+#: The columns of each (fund, currency).
 Rows = dict[tuple[str, str], dict[str, int]]
+
+
+def no_rows() -> Rows:
+    """Return rows that are nothing until something is added to them."""
+    return defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
 
 
 def funding(entries: Iterable[Entry], at: int, known_at: int | None = None) -> tuple[FundingRow, ...]:
     """Return where the points of every fund are at an instant, from the entries of all members."""
     standing = Standing()
-    rows: Rows = defaultdict(lambda: dict.fromkeys(_COLUMNS, 0))
+    rows = no_rows()
     for entry, took_effect in as_it_was(entries, at, known_at):
         standing.add(entry, took_effect)
-        _add_flows(rows, standing.granted, entry)
+        add_flows(rows, standing.granted, entry)
     for lot, left, present in standing.present(at):
         row = rows[lot.fund, lot.currency]
         row["outstanding"] += present
@@ -117,7 +122,7 @@ def funding(entries: Iterable[Entry], at: int, known_at: int | None = None) -> t
     )
 
 
-def _add_flows(rows: Rows, lots: dict[str, LotState], entry: Entry) -> None:
+def add_flows(rows: Rows, lots: dict[str, LotState], entry: Entry) -> None:
     """Count what an entry took out of lots, or put back: redeemed, or clawed back, in each lot's own fund."""
     if entry.kind == "writeoff":
         for _, fund, points in entry.debts:

@@ -76,6 +76,20 @@ def test_places_in_the_recording_are_whole_numbers_and_those_of_all_wallets_sett
     assert ledger.balance("u1", day(1), known_at=2) == ledger.balance("u1", day(1))
 
 
+def test_funding_at_several_instants_needs_some_that_rise(books, day):
+    books.earn(5, 1, expires_at=3)
+    none, there, gone = books.ledger.fundings(map(day, (0, 1, 3)))
+    assert none == ()
+    assert [(row.outstanding, row.expired) for row in (*there, *gone)] == [(5, 0), (0, 5)]
+    for bad in ([], [day(1), day(1)], [day(2), day(1)]):
+        with pytest.raises(InvalidValue, match="rise"):
+            books.ledger.fundings(bad)
+    with pytest.raises(NaiveTimeError, match="as_of"):
+        books.ledger.fundings([datetime(2027, 1, 1)])
+    with pytest.raises(NotSettled):
+        books.ledger.fundings([day(1)], known_at=2)
+
+
 def test_a_currency_that_was_never_declared_is_refused(books, day):
     for read in (ledger_read := books.ledger.balance, books.ledger.lots):
         with pytest.raises(UnknownCurrency):
