@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, event, func, insert, select, update
 
-from userops.points import Budget, Earn, Fund, Ledger, Spend
+from userops.points import Budget, Earn, Extend, Fund, Ledger, Note, Spend
 from userops.points.stores.schema import entry, lot, wallet
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -222,6 +222,35 @@ def growth(folder: Path, sizes: list[int]) -> None:
             print(f"{size:>22,} {balance:>12.0f} {spend:>12.0f}")
 
 
+def extended(sizes: list[int]) -> None:
+    """One member earns, each earn followed by an Extend of all lots, one entry late: reading that past in memory."""
+    print(
+        f"{'earns, each extended':>22} {'posting s':>12} {'statement s':>12} {'funding s':>12} {'audit s':>12}"
+    )
+    for size in sizes:
+        ledger = Ledger.in_memory()
+        ledger.add_fund(Fund("sales"))
+        batch: list[object] = []
+        for number in range(size):
+            at, ends = T0 + timedelta(hours=number), T0 + timedelta(days=365, hours=number)
+            earn = Earn(
+                id=f"e{number}", member="ann", points=5, fund="sales", at=at, expires_at=ends, rule="r"
+            )
+            batch += [earn, Extend(id=f"x{number}", member="ann", rule="r", at=at, expires_at=ends)]
+        end = T0 + timedelta(hours=size)
+        took = [processor(lambda: ledger.post_all(batch))]
+        ledger.post(Note(id="late", member="ann", kind="seen", at=T0))
+        for read in (lambda: ledger.statement("ann", T0, end), lambda: ledger.funding(end), ledger.audit):
+            took.append(processor(read))
+        print(f"{size:>22,} " + " ".join(f"{seconds:>12.3f}" for seconds in took))
+
+
+def processor(act: Callable[[], object]) -> float:
+    start = time.process_time()
+    act()
+    return time.process_time() - start
+
+
 def client(url: str, worker: int, funds: list[str], seconds: float, barrier: object, results: object) -> None:
     with Ledger.open(url) as ledger:
         ledger.balance("nobody", T0)
@@ -285,6 +314,7 @@ def main(*, full: bool = False) -> None:
         one_posting(folder)
         thousand(folder)
         growth(folder, [1_000, 10_000, 100_000, 1_000_000] if full else [1_000, 10_000])
+    extended([1_000, 2_000, 5_000] if full else [250, 500])
     by_clients(5.0 if full else 1.0)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from attrs import evolve, frozen
 
-from userops.core.amounts import bounded_decimal, exact
+from userops.core.amounts import bounded_decimal, exact, whole
 from userops.core.calendar import instant, month_starts, zone
 from userops.core.tables import Table
 from userops.errors import InvalidValue
@@ -310,9 +310,9 @@ def debts_by_age(
 ) -> tuple[DebtRow, ...]:
     """Return the open debts of undone earns by fund and age; ages turn at `days`."""
     at = instant(as_of, "as_of")
-    steps = [0, *days]
+    steps = [0, *(whole(day, "days", at_least=1) for day in days)]
     if steps != sorted(set(steps)):
-        raise InvalidValue("days must rise, and begin above 0")
+        raise InvalidValue("days must rise")
     made: dict[str, tuple[Entry, str]] = {}
     left: dict[str, int] = defaultdict(int)
     for entry in books.entries(as_of=at, known_at=known_at):
