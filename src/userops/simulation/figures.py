@@ -137,3 +137,16 @@ def rank_correlation(a: Array, b: Array) -> float:
     if ranks[0].std() == 0 or np.ptp(b) == 0:
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def distinct(drawn: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what was drawn by path; what groups share is one, under the path of all: `behaviour.lapse_per_month`."""
+    found: dict[str, Array] = {}
+    shared = {values.tobytes(): 0 for values in drawn.values()}
+    for values in drawn.values():
+        shared[values.tobytes()] += 1
+    for path, values in drawn.items():
+        room, _, rest = path.partition(".")
+        is_shared = room == "behaviour" and shared[values.tobytes()] > 1 and "." in rest
+        found[f"{room}.{rest.partition('.')[2]}" if is_shared else path] = values
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,10 @@ from userops.errors import InvalidValue
 from userops.simulation.arrays import Array
 from userops.simulation.figures import RULE_SERIES, short
 from userops.simulation.picture import fan_chart
-
-if TYPE_CHECKING:
-    from userops.simulation.forecast import Forecast
+from userops.simulation.series import Series
 
 
-def table(forecast: Forecast) -> Table:
+def table(forecast: Series) -> Table:
     """Return means and 90% ranges by quarter, or by month within a year."""
     step = 1 if forecast.months <= 12 else 3
     ends = list(range(step - 1, forecast.months, step))
@@ -36,14 +34,14 @@ def table(forecast: Forecast) -> Table:
     return Table(columns, title=title(forecast, step), notes=notes(forecast), formats=_shortened(columns))
 
 
-def month_name(forecast: Forecast, month: int) -> str:
+def month_name(forecast: Series, month: int) -> str:
     """Return a month's name, such as 2027-01."""
     start = forecast.setting.start
     total = start.year * 12 + start.month - 1 + month
     return f"{total // 12}-{total % 12 + 1:02d}"
 
 
-def title(forecast: Forecast, step: int) -> str:
+def title(forecast: Series, step: int) -> str:
     """Return the title of the table of points."""
     unit = "per month" if step == 1 else "per quarter"
     return (
@@ -51,7 +49,7 @@ def title(forecast: Forecast, step: int) -> str:
     )
 
 
-def notes(forecast: Forecast) -> Any:
+def notes(forecast: Series) -> Any:
     """Return what a reader must know: replications, sample, noise, and what the money is."""
     of_mean, of_sample = forecast.noise
     sample = forecast.setting.sample
@@ -82,7 +80,7 @@ def notes(forecast: Forecast) -> Any:
     return tuple(notes)
 
 
-def plan_notes(forecast: Forecast) -> list[str]:
+def plan_notes(forecast: Series) -> list[str]:
     """Return what of the plan and the program does not meet: a name may be misspelt."""
     setting, found = forecast.setting, []
     if setting.unheard:
@@ -92,20 +90,7 @@ def plan_notes(forecast: Forecast) -> list[str]:
     return found
 
 
-def distinct(drawn: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what was drawn by path; what groups share is one, under the path of all: `behaviour.lapse_per_month`."""
-    found: dict[str, Array] = {}
-    shared = {values.tobytes(): 0 for values in drawn.values()}
-    for values in drawn.values():
-        shared[values.tobytes()] += 1
-    for path, values in drawn.items():
-        room, _, rest = path.partition(".")
-        is_shared = room == "behaviour" and shared[values.tobytes()] > 1 and "." in rest
-        found[f"{room}.{rest.partition('.')[2]}" if is_shared else path] = values
-    return found
-
-
-def noise_notes(forecast: Forecast) -> list[str]:
+def noise_notes(forecast: Series) -> list[str]:
     """Return where chance among the sample's members made a budget bind that the real population would keep."""
     found = []
     for place, fund in enumerate(forecast.setting.funds):
@@ -121,7 +106,7 @@ def noise_notes(forecast: Forecast) -> list[str]:
     return found
 
 
-def budget_table(forecast: Forecast) -> Table:
+def budget_table(forecast: Series) -> Table:
     """Return the funds: asked, issued, budget, and the chance to be over it."""
     rows = []
     for place, fund in enumerate(forecast.setting.funds):
@@ -144,7 +129,7 @@ def budget_table(forecast: Forecast) -> Table:
     return Table.of_rows(rows, names, title=title, formats=_shortened(names))
 
 
-def over_html(forecast: Forecast) -> str:
+def over_html(forecast: Series) -> str:
     """Return a chart for each budget: what is asked so far in its period."""
     shown = []
     for place, fund in enumerate(forecast.setting.funds):
@@ -157,7 +142,7 @@ def over_html(forecast: Forecast) -> str:
     return "".join(shown) or "<p>No fund has a budget.</p>"
 
 
-def accounting_table(forecast: Forecast) -> Table:
+def accounting_table(forecast: Series) -> Table:
     """Return each fund's money: what a point costs, how many are redeemed in the end, paid and still owed."""
     rates, setting = forecast.redemption_rates.mean(axis=0), forecast.setting
     rows = []
@@ -190,7 +175,7 @@ def accounting_table(forecast: Forecast) -> Table:
     )
 
 
-def _rates_in_words(forecast: Forecast) -> str:
+def _rates_in_words(forecast: Series) -> str:
     rates, setting = forecast.redemption_rates.mean(axis=0), forecast.setting
     known = []
     for place, fund in enumerate(setting.funds):
@@ -202,7 +187,7 @@ def _rates_in_words(forecast: Forecast) -> str:
     return f"of what expires within the horizon: {', '.join(known)}"
 
 
-def rule_table(forecast: Forecast) -> Table:
+def rule_table(forecast: Series) -> Table:
     """Return what each rule issues, is refused and costs over the horizon (means)."""
     found = {name: forecast.by_rule(name) for name in RULE_SERIES}
     funds = dict(zip(forecast.setting.rules, forecast.setting.rule_funds, strict=True))
@@ -226,14 +211,14 @@ def rule_table(forecast: Forecast) -> Table:
     )
 
 
-def rules_and_members(forecast: Forecast) -> str:
+def rules_and_members(forecast: Series) -> str:
     """Return the tables of rules and members as HTML."""
     tables = [rule_table(forecast), member_table(forecast)]
     tables += [tier_table(forecast)] if forecast.setting.tiers else []
     return "".join(one._repr_html_() for one in tables)
 
 
-def tier_table(forecast: Forecast) -> Table:
+def tier_table(forecast: Series) -> Table:
     """Return the active members by tier, at the end of every third month."""
     found = forecast.members_by_tier()
     # Where the lowest tier is everybody's, nobody stands below it.
@@ -241,7 +226,7 @@ def tier_table(forecast: Forecast) -> Table:
     return _members(forecast, named, "by tier")
 
 
-def columns_by(forecast: Forecast, by: str) -> dict[str, Array]:
+def columns_by(forecast: Series, by: str) -> dict[str, Array]:
     """Return means by month of rules, groups or tiers as columns."""
     columns: dict[str, list[Any]]
     if by == "rule":
@@ -264,12 +249,12 @@ def columns_by(forecast: Forecast, by: str) -> dict[str, Array]:
     return {name: np.array(values) for name, values in columns.items()}
 
 
-def member_table(forecast: Forecast) -> Table:
+def member_table(forecast: Series) -> Table:
     """Return the active members by group, at the end of every third month."""
     return _members(forecast, forecast.members(), "")
 
 
-def _members(forecast: Forecast, found: Mapping[str, Array], by: str) -> Table:
+def _members(forecast: Series, found: Mapping[str, Array], by: str) -> Table:
     ends = [*range(2, forecast.months, 3)] or [forecast.months - 1]
     columns: dict[str, Sequence[Any]] = {"month": [month_name(forecast, end) for end in ends]}
     columns |= {name: [round(float(one[end])) for end in ends] for name, one in found.items()}
