@@ -1,13 +1,10 @@
 """A points budget as a distribution: a program's own rules run into the future of a population."""
 
-from userops.simulation.calibrating import Backtest, backtest, calibrate
-from userops.simulation.executing import SimulationFailed
-from userops.simulation.figures import OverBudget, Tornado
-from userops.simulation.forecast import Forecast
+from userops.simulation.calibration import Backtest, backtest, calibrate
+from userops.simulation.forecast import Forecast, OverBudget, Tornado
 from userops.simulation.plan import Plan
-from userops.simulation.stress import BreakingPoint, PointsRun
-from userops.simulation.studies import Comparison, Difference, Solution
-from userops.simulation.trace import Trace
+from userops.simulation.replications import SimulationFailed, Trace
+from userops.simulation.studies import BreakingPoint, Comparison, Difference, PointsRun, Solution
 
 __all__ = [
     "Backtest",

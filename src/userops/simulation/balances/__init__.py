@@ -1,0 +1,9 @@
+"""What members hold: lots that are redeemed and expire, month by month."""
+
+from __future__ import annotations
+
+from userops.simulation.balances.lots import Lots, Taken
+from userops.simulation.balances.propensity import AHEAD, WHOLE, Wanting
+from userops.simulation.balances.redemptions import Redeeming
+
+__all__ = ["AHEAD", "WHOLE", "Lots", "Redeeming", "Taken", "Wanting"]
