@@ -67,6 +67,13 @@ def test_changing_one_rule_leaves_the_draws_of_others_alone():
     assert np.allclose(a[..., 0], b[..., 0] / 7 * 1_000)
 
 
+def test_an_expected_shortfall_is_the_mean_of_the_worst():
+    forecast = Plan.load(PLAN).simulate(seed=1, replications=20, sample=100)
+    for month, values in enumerate(forecast.values("liability").T):
+        worst = sorted(values)[-2:]  # the 0.9 quantile of 20 lies between the last two and the others
+        assert forecast.expected_shortfall("liability", 0.9)[month] == pytest.approx(np.mean(worst))
+
+
 def test_what_cannot_be_asked_is_refused():
     forecast = Plan.load(PLAN).simulate(seed=1, replications=2, sample=50)
     for call in (
