@@ -20,7 +20,7 @@ from userops.core.commands import Command, Earn, Expire, Reverse
 from userops.core.events import Event
 from userops.errors import BudgetExceeded, UnknownEntry
 from userops.points import Posting
-from userops.program import running
+from userops.program import live
 from userops.program.decision import Decision
 from userops.simulation.balances import AHEAD, Redeeming, Taken
 from userops.simulation.columns import Floats, Ints, Mask
@@ -127,7 +127,7 @@ class Life:
 
     def handle(self, event: Event) -> Decision:
         """Handle an event, and note what budgets refused."""
-        decision = running.handle(self.spec.program, event, self.books, self._members)  # type: ignore[arg-type]
+        decision = live.handle(self.spec.program, event, self.books, self._members)  # type: ignore[arg-type]
         self.events.append(event)
         for outcome in decision.outcomes:
             for command in outcome.commands:

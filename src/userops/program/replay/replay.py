@@ -17,14 +17,14 @@ from userops.errors import InvalidValue
 from userops.points import Balance, Entry, Fund, FundingRow, Ledger, Lot, Replayed, Statement
 from userops.points.replaying import Kind
 from userops.points.replaying import replay as replay_points
-from userops.program import running
-from userops.program.cases import TooLarge
-from userops.program.columnar import Commands, SharedOut, alone, commands_of, why_not
-from userops.program.occasions import Facts
+from userops.program import live
+from userops.program.replay.asked import TooLarge
+from userops.program.replay.engine import Commands, SharedOut, alone, commands_of, why_not
+from userops.program.replay.facts import Facts
+from userops.program.replay.history import History, history_of
+from userops.program.replay.shared_limits import Elsewhere
 from userops.program.rulebook import Rulebook
 from userops.program.rules import EarnRule
-from userops.program.shortage import Elsewhere
-from userops.program.taking import History, history_of
 
 Members = Mapping[str, Mapping[str, Any]] | None
 _COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
@@ -61,7 +61,7 @@ def _run(facts: Facts, plain: NDArray[np.bool_], members: Members) -> tuple[Ledg
         versions.setdefault(rule.name, []).append(place)
     ledger, member = _ledger_of(program), facts.history.codes("member")[0]
     for place in facts.places.compress(plain[member[facts.places]]).tolist():
-        decision = running.handle(program, facts.history.event(place), ledger, members)
+        decision = live.handle(program, facts.history.event(place), ledger, members)
         elsewhere.note(place, decision, versions, facts)
     return ledger, elsewhere
 
@@ -157,7 +157,7 @@ class Replay:
             mine = np.flatnonzero(self._history.codes("member")[0] == code)
             ledger = _ledger_of(self.program)
             for place in mine.take(np.argsort(self._history.at.take(mine), kind="stable")).tolist():
-                running.handle(self.program, self._history.event(place), ledger, self._members)
+                live.handle(self.program, self._history.event(place), ledger, self._members)
             self._single[member] = ledger
         return self._single[member]
 
@@ -234,7 +234,7 @@ class Replay:
         if self._whole is None:
             self._whole = _ledger_of(self.program)
             for place in self._places.tolist():
-                running.handle(self.program, self._history.event(place), self._whole, self._members)
+                live.handle(self.program, self._history.event(place), self._whole, self._members)
         return self._whole
 
     def granted(self, currency: str = "points") -> tuple[dict[str, int], dict[str, int]]:

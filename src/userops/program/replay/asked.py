@@ -1,4 +1,4 @@
-"""Rules over columns: each distinct case of the fields that a rule reads is decided once, by the rule itself."""
+"""What rules ask for: each distinct case of the fields that a rule reads is decided once, by the rule itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from userops.core.calendar import day_start, micros
 from userops.core.expiry import Expiry
 from userops.errors import IncomparableError, InvalidValue
 from userops.points.replaying.events import NEVER
-from userops.program.deciding import most_of_bill
-from userops.program.occasions import Facts, Occasions
+from userops.program.live import most_of_bill
+from userops.program.replay.facts import Facts, Occasions
+from userops.program.replay.history import Ints
 from userops.program.rules import (
     REDEEMED,
     EarnRule,
@@ -26,7 +27,6 @@ from userops.program.rules import (
     Streak,
     fields_read,
 )
-from userops.program.taking import Ints
 
 _EPOCH = date(1970, 1, 1)
 #: Beyond this a grant is decided event by event, where Python's integers have no end.

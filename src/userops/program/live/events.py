@@ -1,4 +1,4 @@
-"""Deciding: a pure function from an event and a member's past to commands and reasons."""
+"""Events decided: a pure function from an event and a member's past to commands and reasons."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from userops.core.ids import derived_id
 from userops.core.logic import All
 from userops.errors import IncomparableError, InvalidValue
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.live.state import Past, Tally, counted, streak_length
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     REDEEMED,
@@ -30,7 +31,6 @@ from userops.program.rules import (
     fields_read,
     redemption_into,
 )
-from userops.program.state import Past, Tally, counted, streak_length
 
 
 @define

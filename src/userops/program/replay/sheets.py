@@ -8,10 +8,10 @@ import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
-from userops.program.cases import Asked
+from userops.program.replay.asked import Asked
+from userops.program.replay.history import Ints
 from userops.program.rulebook import Rulebook
 from userops.program.rules import Choice, EarnRule
-from userops.program.taking import Ints
 
 #: (whose grants count, the kind of period, whether those of the whole program count): what caps count in.
 Slot = tuple[str, str, bool]

@@ -9,11 +9,11 @@ import numpy as np
 from attrs import define, field, frozen
 
 from userops.core.commands import Earn
-from userops.program.cases import Asked
 from userops.program.decision import Decision
-from userops.program.occasions import Facts, periods_of
-from userops.program.sheets import Slot, slot_of
-from userops.program.taking import Ints
+from userops.program.replay.asked import Asked
+from userops.program.replay.facts import Facts, periods_of
+from userops.program.replay.history import Ints
+from userops.program.replay.sheets import Slot, slot_of
 
 _EPOCH = date(1970, 1, 1)
 

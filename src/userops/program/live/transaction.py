@@ -14,13 +14,13 @@ from userops.core.events import Event
 from userops.core.ids import derived_id, split_id
 from userops.errors import IdConflict, InvalidValue, Rejected
 from userops.points import Entry, Ledger, Posting, Receipt
-from userops.program.deciding import decide_event
 from userops.program.decision import Decision, Outcome, Status
-from userops.program.past import Read, counter_name
-from userops.program.returning import decide_return
+from userops.program.live.events import decide_event
+from userops.program.live.past import Read, counter_name
+from userops.program.live.returns import decide_return
+from userops.program.live.state import Bucket, Given, Past, State, bucket_of, read_state
 from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED, Limit
-from userops.program.state import Bucket, Given, Past, State, bucket_of, read_state
 
 Members = Mapping[str, Mapping[str, Any]] | None
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from attrs import define, field
 
-from userops.program.cases import Asked
+from userops.program.replay.asked import Asked
+from userops.program.replay.history import Ints
+from userops.program.replay.sheets import Counts, Sheet, Slot, counts_of, sheets_of, slot_of, streak_names
+from userops.program.replay.walk import Walk
 from userops.program.rulebook import Rulebook
 from userops.program.rules import Choice, Limit
-from userops.program.sheets import Counts, Sheet, Slot, counts_of, sheets_of, slot_of, streak_names
-from userops.program.taking import Ints
-from userops.program.walking import Walk
 
 #: A round of fewer events takes longer in columns than one after another.
 NARROW = 32

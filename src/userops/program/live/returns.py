@@ -1,4 +1,4 @@
-"""Cancellations and returns: taking back what a reference gave, from the entries, whole or in part."""
+"""Returns decided: taking back what a reference gave, from the entries, whole or in part."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from attrs import evolve
 from userops.core.commands import Clawback, Command, Reverse
 from userops.core.events import Event
 from userops.core.ids import derived_id
-from userops.program.deciding import Deciding, note_of
 from userops.program.decision import Decision, Outcome, Status
+from userops.program.live.events import Deciding, note_of
+from userops.program.live.state import Given, Past, returns_of
 from userops.program.rulebook import Rulebook
 from userops.program.rules import CANCELLED, REFUSED
-from userops.program.state import Given, Past, returns_of
 
 
 def decide_return(program: Rulebook, event: Event, past: Past) -> Decision:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from userops.program.taking import Ints
+from userops.program.replay.history import Ints
 
 #: Sums beyond this are kept in Python's integers.
 _SAFE = 2**62

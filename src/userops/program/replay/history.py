@@ -18,7 +18,7 @@ from userops.core.events import Event
 from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, identifier, text
 from userops.errors import InvalidValue
 from userops.points.replaying.reading import read_frame
-from userops.program.history import read_events
+from userops.program.replay.event_file import read_events
 
 Ints = NDArray[np.int64]
 #: An id of so many ASCII characters is not too long.

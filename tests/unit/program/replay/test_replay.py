@@ -11,7 +11,8 @@ import pytest
 
 from userops import Event, PlanError
 from userops.errors import InvalidValue, NaiveTimeError
-from userops.program import Program, columnar
+from userops.program import Program
+from userops.program.replay import engine
 
 TEXT = """
 schema = 1
@@ -132,7 +133,7 @@ tier = [{ name = "base", at_least = 0 }, { name = "gold", at_least = 9 }]
 )
 def test_a_program_says_why_it_is_not_replayed_in_columns(more, why):
     program = Program.load(TEXT + more)
-    assert columnar.why_not(program) == why
+    assert engine.why_not(program) == why
     event = Event("e", "paid", "u", NOON, amount=9, data={"city": "Hefei"})
     assert f"{1 if why else 0} of them one by one" in repr(program.replay([event]))
 

@@ -13,10 +13,10 @@ from userops.core.calendar import MICROS_PER_DAY, from_micros, local_day, micros
 from userops.core.expiry import Expiry
 from userops.core.localtime import LocalTime
 from userops.errors import InvalidValue
-from userops.program.counters import Counted
+from userops.program.replay.counters import Counted
+from userops.program.replay.history import History, Ints, codes_of
 from userops.program.rulebook import Rulebook
 from userops.program.rules import Counter
-from userops.program.taking import History, Ints, codes_of
 
 #: Within these instants no shift by a rule or a counter leaves the years that there are.
 _EARLY, _LATE = -53_000_000_000_000_000, 244_000_000_000_000_000

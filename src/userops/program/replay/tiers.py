@@ -9,8 +9,8 @@ import numpy as np
 from attrs import define, field, frozen
 
 from userops.core.calendar import from_micros
-from userops.program.occasions import Coded, Facts, Occasions
-from userops.program.taking import Ints
+from userops.program.replay.facts import Coded, Facts, Occasions
+from userops.program.replay.history import Ints
 from userops.tiers import Ladder
 from userops.tiers.history import History, Person
 from userops.tiers.walk import Walk

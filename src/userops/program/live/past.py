@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 
 from userops.core.ids import derived_id
 from userops.points import Entry, Posting
+from userops.program.live.state import Bucket, Given, Noted, State, read_state, value_of
 from userops.program.rulebook import Rulebook
-from userops.program.state import Bucket, Given, Noted, State, read_state, value_of
 
 _FIRST_LOOK = timedelta(days=64)
 

@@ -1,4 +1,4 @@
-"""Programs over columns: what the rules make of a whole history at once, and who cannot be decided so.
+"""The engine: what the rules make of a whole history at once, in columns, and who cannot be decided so.
 
 A member's grants follow from the member's own events, in their order. What members share, caps of the whole
 program and budgets, is first left aside: where nothing of it bound, nothing of it mattered. Where some did, the
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from userops.errors import InvalidValue
 from userops.points.replaying.events import NEVER
-from userops.program.capping import given_by, given_in_order
-from userops.program.cases import Asked, asked_by, spent_by
-from userops.program.climbing import Climbing, Growth
-from userops.program.occasions import Facts
+from userops.program.replay.asked import Asked, asked_by, spent_by
+from userops.program.replay.caps import given_by, given_in_order
+from userops.program.replay.facts import Facts
+from userops.program.replay.history import History, Ints
+from userops.program.replay.shared_limits import Elsewhere, Shared, binds, granted_elsewhere, shared_of
+from userops.program.replay.tiers import Climbing, Growth
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     CANCELLED,
@@ -30,8 +32,6 @@ from userops.program.rules import (
     fields_read,
     redemption_into,
 )
-from userops.program.shortage import Elsewhere, Shared, binds, granted_elsewhere, shared_of
-from userops.program.taking import History, Ints
 from userops.tiers import Exponential
 
 

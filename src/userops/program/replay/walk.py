@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from attrs import define, field
 
-from userops.program.cases import Asked
+from userops.program.replay.asked import Asked
+from userops.program.replay.sheets import Counts, Sheet, Slot, Turn, slot_of, streak_names
 from userops.program.rules import Choice
-from userops.program.sheets import Counts, Sheet, Slot, Turn, slot_of, streak_names
 
 #: [the period, how many times, how many points] so far.
 Used = list[int]
