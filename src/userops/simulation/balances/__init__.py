@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from userops.simulation.balances.lots import Lots, Taken
-from userops.simulation.balances.propensity import AHEAD, WHOLE, Wanting
-from userops.simulation.balances.redemptions import Redeeming
+from userops.simulation.balances.propensity import AHEAD, WHOLE, Propensity
+from userops.simulation.balances.redemptions import Redemptions
 
-__all__ = ["AHEAD", "WHOLE", "Lots", "Redeeming", "Taken", "Wanting"]
+__all__ = ["AHEAD", "WHOLE", "Lots", "Propensity", "Redemptions", "Taken"]

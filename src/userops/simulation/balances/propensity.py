@@ -17,7 +17,7 @@ WHOLE = 2.0**32
 
 
 @define(eq=False)
-class Wanting:
+class Propensity:
     """How members decide, by (replication, group): the one formula of both passes."""
 
     spec: Spec

@@ -8,14 +8,14 @@ import numpy as np
 from attrs import define, field
 
 from userops.simulation.balances.lots import Queue
-from userops.simulation.balances.propensity import AHEAD, Wanting
+from userops.simulation.balances.propensity import AHEAD, Propensity
 from userops.simulation.columns import Floats, Ints
 from userops.simulation.inputs import Spec, unit_costs
 from userops.simulation.members import by_part, group_at
 
 
 @define(eq=False)
-class Redeeming:
+class Redemptions:
     """The redemptions of a block, month by month."""
 
     spec: Spec
@@ -29,7 +29,7 @@ class Redeeming:
     cash: Floats = field(init=False)
     #: Points that rules handed out in the month before members redeem: they count against the stock.
     handed_out: Floats = field(init=False)
-    wanting: Wanting = field(init=False)
+    propensity: Propensity = field(init=False)
     #: Of each redemption: month, row, points; kept when asked for.
     log: list[tuple[int, Ints, Ints]] = field(factory=list)
     is_logged: bool = False
@@ -44,7 +44,7 @@ class Redeeming:
         opening = 0.0 if self.spec.cash is None else self.spec.cash.opening
         self.cash = np.full(self.block.replications, opening)
         self.handed_out = np.zeros(self.block.replications)
-        self.wanting = Wanting(self.spec, *self.block.redeem_parameters)
+        self.propensity = Propensity(self.spec, *self.block.redeem_parameters)
 
     def redeem(self, month: int) -> None:
         """Let members redeem at the end of a month."""
@@ -94,19 +94,19 @@ class Redeeming:
 
     def _wanted(self, month: int) -> tuple[Ints, Ints]:
         """Return who redeems, and how many points, before stock and cash are looked at."""
-        rows, lots, wanting = self.block.rows, self.lots, self.wanting
+        rows, lots, propensity = self.block.rows, self.lots, self.propensity
         is_active = (rows.arrival <= month) & (month < rows.lapse) & (lots.balance > 0)
         row = np.flatnonzero(is_active)
         code = self.block.replication[row] * len(self.spec.groups) + group_at(rows, row, month)
-        runs = wanting.runs(month, self.block.wave)
+        runs = propensity.runs(month, self.block.wave)
         if runs is None:
-            some = wanting.likely(code, lots.balance[row], self.block.chances[month, row])
+            some = propensity.likely(code, lots.balance[row], self.block.chances[month, row])
             row, code = row[some], code[some]
-        asks, points = wanting.decide(
+        asks, points = propensity.decide(
             code,
             lots.balance[row],
             self.block.chances[month, row],
-            expiring=lots.expiring(month, AHEAD)[row] if wanting.near.any() else None,
+            expiring=lots.expiring(month, AHEAD)[row] if propensity.near.any() else None,
             runs=None if runs is None else runs[row],
         )
         if self.block.bills is not None:

@@ -14,7 +14,7 @@ from userops.core.files import Section
 from userops.core.ids import MAX_EVENT_ID_BYTES, identifier
 from userops.errors import InvalidValue
 from userops.simulation.columns import Ints
-from userops.simulation.inputs.cancellation import Cancelling, read_cancelled
+from userops.simulation.inputs.cancellation import Cancellation, read_cancelled
 from userops.simulation.inputs.distributions import Parameter, number, parameter
 
 #: The event that a referrer's invitee makes happen by joining, unless the plan names another.
@@ -74,7 +74,7 @@ class Behaviour:
     sink: str = "redeemed"
     events: Mapping[str, Rate] = field(factory=dict, hash=False)
     #: Event kind → how such events are cancelled.
-    cancelled: Mapping[str, Cancelling] = field(factory=dict, hash=False)
+    cancelled: Mapping[str, Cancellation] = field(factory=dict, hash=False)
     #: Invitations per month that lead to a new member.
     referrals: Rate | None = None
     #: The group that invitees join, and the event of the referrer when they do.

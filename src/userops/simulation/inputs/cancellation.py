@@ -25,7 +25,7 @@ _KEYS = ("share", "after_days", "part")
 
 
 @frozen(kw_only=True)
-class Cancelling:
+class Cancellation:
     """How events of one kind are cancelled: `<kind>.cancelled` follows them, with their reference."""
 
     #: Of the events, those that are cancelled; drawn once per replication.
@@ -36,23 +36,23 @@ class Cancelling:
     part: Parameter = _WHOLE
 
 
-def read_cancelling(value: Any) -> Cancelling:
+def read_cancellation(value: Any) -> Cancellation:
     """Read `0.05`, a distribution of the share, or `{ share = …, after_days = …, part = … }`.
 
-    >>> read_cancelling(0.05).share.values
+    >>> read_cancellation(0.05).share.values
     (0.05,)
-    >>> read_cancelling({"share": 2})
+    >>> read_cancellation({"share": 2})
     Traceback (most recent call last):
     userops.errors.InvalidValue: share must be between 0 and 1, not 2
     """
     if not isinstance(value, Mapping) or not set(value) & set(_KEYS):
-        return Cancelling(share=_share(value))
+        return Cancellation(share=_share(value))
     unknown = sorted(map(str, set(value) - set(_KEYS)))
     if unknown:
         raise InvalidValue(f"a cancellation has {', '.join(_KEYS)}, not {', '.join(unknown)[:80]}")
     if "share" not in value:
         raise InvalidValue("give the share of the events that are cancelled: { share = 0.05 }")
-    return Cancelling(
+    return Cancellation(
         share=_named("share", _share, value["share"]),
         after_days=_named("after_days", _days, value["after_days"]) if "after_days" in value else _MONTH,
         part=_named("part", _share, value["part"]) if "part" in value else _WHOLE,
@@ -67,10 +67,10 @@ def _named(name: str, read: Any, value: Any) -> Parameter:
     return found
 
 
-def read_cancelled(section: Section) -> dict[str, Cancelling]:
+def read_cancelled(section: Section) -> dict[str, Cancellation]:
     """Read `[behaviour.cancelled]`: a kind of event and how it is cancelled."""
     inner = section.section("cancelled")
     if inner is None:
         return {}
-    found = {kind: inner.value(kind, read_cancelling) for kind in inner}
+    found = {kind: inner.value(kind, read_cancellation) for kind in inner}
     return {kind: one for kind, one in found.items() if one is not None}

@@ -12,7 +12,7 @@ from userops.simulation.members.blocks import (
     gather,
     redeem_chances,
 )
-from userops.simulation.members.events import Happenings, draw_data, rank_within
+from userops.simulation.members.events import DrawnEvents, draw_data, rank_within
 from userops.simulation.members.facts import (
     cancelled,
     evening,
@@ -34,7 +34,7 @@ __all__ = [
     "Block",
     "Chunk",
     "Crowd",
-    "Happenings",
+    "DrawnEvents",
     "Rows",
     "Timed",
     "by_part",

@@ -13,7 +13,7 @@ from userops.core.chance import words
 from userops.simulation.columns import Array, Column, Columns, Floats, Ints
 from userops.simulation.inputs import Spec, World
 from userops.simulation.members.cancellations import Cancellations, bills_of, cancel, joined
-from userops.simulation.members.events import Happenings, happen
+from userops.simulation.members.events import DrawnEvents, draw_events
 from userops.simulation.members.fields import columns_of
 from userops.simulation.members.rows import Rows, make_rows, no_rows
 
@@ -40,7 +40,7 @@ class Crowd:
 class Block(Crowd):
     """Members laid end to end, and their events."""
 
-    found: Happenings
+    found: DrawnEvents
     #: Of each kind, the fields of its events.
     columns: list[Columns]
     #: Of each month and row, the chances that decide on redeeming.
@@ -61,7 +61,7 @@ def gather(
     for local, place, chunk in chunks:
         world, where = worlds[local], (place, chunk)
         rows = make_rows(world, place, chunk)
-        found = happen(world, rows, clock=spec.clock, kinds=spec.kinds, words=spec.words, where=where)
+        found = draw_events(world, rows, clock=spec.clock, kinds=spec.kinds, words=spec.words, where=where)
         columns = [
             columns_of(
                 world,
@@ -107,7 +107,7 @@ class Chunk:
 class Part(Chunk):
     """One chunk and what its members do."""
 
-    found: Happenings
+    found: DrawnEvents
     columns: list[dict[str, Column]]
     chances: NDArray[np.uint32]
     wave: NDArray[np.float32]
@@ -117,7 +117,7 @@ class Part(Chunk):
 
 def _empty(spec: Spec) -> Part:
     none = np.zeros(0, dtype=np.int32)
-    found = Happenings(none, none, none.astype(np.int8), none)
+    found = DrawnEvents(none, none, none.astype(np.int8), none)
     chances = np.zeros((spec.span.months, 0), dtype=np.uint32)
     return Part(no_rows(), 0, 0, found, [{} for _ in spec.kinds], chances, none.astype(np.float32))
 
@@ -127,7 +127,7 @@ def _joined(spec: Spec, worlds: Sequence[World], parts: list[Part]) -> Block:
     parts = parts or [_empty(spec)]
     sizes = [len(part.rows) for part in parts]
     offsets = [int(at) for at in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
-    found = Happenings(
+    found = DrawnEvents(
         np.concatenate([part.found.row + np.int32(at) for part, at in zip(parts, offsets, strict=True)]),
         np.concatenate([part.found.day for part in parts]),
         np.concatenate([part.found.kind for part in parts]),

@@ -10,7 +10,7 @@ from attrs import define
 from userops.program.rules import REDEEMED
 from userops.simulation.columns import Array, Floats, Ints
 from userops.simulation.inputs import BILL, Clock, World
-from userops.simulation.members.events import Happenings
+from userops.simulation.members.events import DrawnEvents
 from userops.simulation.members.rows import Rows, group_at
 
 
@@ -32,7 +32,7 @@ class Cancellations:
 def cancel(
     world: World,
     rows: Rows,
-    found: Happenings,
+    found: DrawnEvents,
     *,
     clock: Clock,
     kinds: Sequence[str],

@@ -19,7 +19,7 @@ MOST_DAYS = 2**DAY_BITS
 
 
 @define
-class Happenings:
+class DrawnEvents:
     """Events in order of (row, day, place): a member's order of time."""
 
     row: Ints
@@ -39,7 +39,7 @@ class Happenings:
         return self._places[kind]
 
 
-def happen(
+def draw_events(
     world: World,
     rows: Rows,
     *,
@@ -47,7 +47,7 @@ def happen(
     kinds: Sequence[str],
     words: Mapping[tuple[str, str], tuple[Any, ...] | None],
     where: tuple[int, int],
-) -> Happenings:
+) -> DrawnEvents:
     """Draw the events of one chunk of members."""
     packed: list[Ints] = [
         _repeated(world, rows, clock=clock, kind=kind, place=place, where=where)
@@ -61,7 +61,7 @@ def happen(
     keys >>= KIND_BITS + PLACE_BITS
     day = (keys & (MOST_DAYS - 1)).astype(np.int32)
     row = (keys >> DAY_BITS).astype(np.int32)
-    found = Happenings(row, day, kind, rank_within(keys))
+    found = DrawnEvents(row, day, kind, rank_within(keys))
     for place, name in enumerate(kinds):
         draw_data(world, rows, found, clock=clock, words=words, kind=(place, name), where=where)
     return found
@@ -159,7 +159,7 @@ def _once(rng: np.random.Generator, clock: Clock, rows: Ints, month: Ints, kind:
 def draw_data(
     world: World,
     rows: Rows,
-    found: Happenings,
+    found: DrawnEvents,
     *,
     clock: Clock,
     words: Mapping[tuple[str, str], tuple[Any, ...] | None],

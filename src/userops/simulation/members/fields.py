@@ -11,7 +11,7 @@ from userops.program import Program
 from userops.program.rules import Counter
 from userops.simulation.columns import MISSING, Column, Ints
 from userops.simulation.inputs import Clock, World, fields_read_on
-from userops.simulation.members.events import DAY_BITS, Happenings
+from userops.simulation.members.events import DAY_BITS, DrawnEvents
 from userops.simulation.members.rows import Rows, group_at
 
 #: The field that says how a person came: by an invitation of a member.
@@ -20,7 +20,7 @@ INVITED_FIELD = "invited"
 TICK_BITS = 20
 
 
-def ticks(found: Happenings, kinds: int) -> Ints:
+def ticks(found: DrawnEvents, kinds: int) -> Ints:
     """Return (row, day, place in the day) as one number, in order of time within a row."""
     key = (found.row.astype(np.int64) << DAY_BITS) | found.day
     key <<= TICK_BITS
@@ -30,7 +30,7 @@ def ticks(found: Happenings, kinds: int) -> Ints:
 def columns_of(
     world: World,
     rows: Rows,
-    found: Happenings,
+    found: DrawnEvents,
     *,
     clock: Clock,
     program: Program,
@@ -67,7 +67,7 @@ def columns_of(
     return columns
 
 
-def _counted(found: Happenings, clock: Clock, counter: Counter, kinds: Sequence[str], mine: Ints) -> Ints:
+def _counted(found: DrawnEvents, clock: Clock, counter: Counter, kinds: Sequence[str], mine: Ints) -> Ints:
     """Return a counter's value before each event: recorded events of its kind in the window up to it."""
     if counter.on not in kinds:
         return np.zeros(len(mine), dtype=np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from userops.simulation.balances import Lots, Redeeming
+from userops.simulation.balances import Lots, Redemptions
 from userops.simulation.columns import Array, Ints
 from userops.simulation.inputs import Spec
 from userops.simulation.members import PARTS, Block, by_part
@@ -35,24 +35,24 @@ def flows(spec: Spec, block: Block, granted: Granted, *, is_logged: bool = False
         given.add(credited, np.bincount(code, credited.points, minlength=int(np.prod(shape[:3]))))
     lots = Lots.of(spec.clock, len(block.rows), granted.grants)
     matured = _matured(block, lots, who, shape)
-    redeeming = Redeeming(spec, block, lots, who, parts, is_logged=is_logged)
+    redemptions = Redemptions(spec, block, lots, who, parts, is_logged=is_logged)
     for now in range(months):
         lots.open(now)
-        redeeming.redeem(now)
+        redemptions.redeem(now)
         lots.close(now)
-    redeeming.close()
+    redemptions.close()
     return Flows(
         given.by_fund,
         refused.by_fund,
-        redeeming.redeemed,
+        redemptions.redeemed,
         _expired(block, lots, who, shape),
         matured,
         given.by_rule,
         refused.by_rule,
         active(spec, block),
         by_tier(spec, block, tiers_of(spec, block, granted)),
-        redeeming.unserved,
-        redeeming.log,
+        redemptions.unserved,
+        redemptions.log,
     )
 
 

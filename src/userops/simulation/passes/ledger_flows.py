@@ -23,7 +23,7 @@ from userops.simulation.rules import MonthTiers, tier_names
 
 
 @define(eq=False)
-class Reckoning:
+class LedgerFlows:
     """Flows and usage of lives, summed entry by entry: every entry's points stand with its lots' funds."""
 
     life: Life
@@ -199,7 +199,7 @@ class Reckoned:
     month_tiers: MonthTiers | None
 
 
-def _month_tiers(found: Reckoning) -> MonthTiers | None:
+def _month_tiers(found: LedgerFlows) -> MonthTiers | None:
     """Return the tiers of active members at the end of each month, from the value they got and gave back."""
     spec, block = found.life.spec, found.life.block
     ladder = spec.program.ladder
@@ -229,7 +229,7 @@ def _month_tiers(found: Reckoning) -> MonthTiers | None:
 
 def reckoned(life: Life) -> Reckoned:
     """Return what lives came to; how many members are active is not counted here."""
-    found = Reckoning(life)
+    found = LedgerFlows(life)
     spec, block = life.spec, life.block
     late = {name: found.flows.pop(name) for name in ("clawed_back", "returned")}
     sums = Flows(

@@ -22,7 +22,7 @@ from userops.errors import BudgetExceeded, UnknownEntry
 from userops.points import Posting
 from userops.program import live
 from userops.program.decision import Decision
-from userops.simulation.balances import AHEAD, Redeeming, Taken
+from userops.simulation.balances import AHEAD, Redemptions, Taken
 from userops.simulation.columns import Floats, Ints, Mask
 from userops.simulation.inputs import Spec, unit_costs
 from userops.simulation.members import (
@@ -37,7 +37,7 @@ from userops.simulation.members import (
     redemption_cancelled,
     row_of,
 )
-from userops.simulation.passes.weighed_ledger import Weighing
+from userops.simulation.passes.weighed_ledger import WeighedLedger
 from userops.simulation.rules import Credit
 
 
@@ -66,7 +66,7 @@ class Life:
     is_watched: bool
     #: What a referral scheme credits to these rows, and to wallets of no member.
     credits: Sequence[Credit] = ()
-    books: Weighing = field(init=False)
+    books: WeighedLedger = field(init=False)
     events: list[Event] = field(factory=list)
     refused: list[Refusal] = field(factory=list)
     unserved: Floats = field(init=False)
@@ -77,13 +77,13 @@ class Life:
     #: Of each wallet that is no member's, the row of the member whose milestone opened it.
     homes: dict[str, int] = field(factory=dict)
     _members: dict[str, dict[str, Any]] = field(init=False)
-    _redeeming: Redeeming = field(init=False)
+    _redemptions: Redemptions = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Open empty books."""
         block = self.block
         self._members = members_of(self.spec, block)
-        self.books = Weighing(
+        self.books = WeighedLedger(
             self.spec.program,
             {name: float(block.weight[k]) for k, name in enumerate(self._members)},
             {name: int(block.replication[k]) for k, name in enumerate(self._members)},
@@ -102,10 +102,10 @@ class Life:
         queue += [(micros(one.command.at), 1, next(number), one) for one in self.credits]
         heapq.heapify(queue)
         lots = LedgerLots(self, tuple(self._funds_of(group.name) for group in spec.groups))
-        self._redeeming = Redeeming(spec, block, lots, self.who, self.parts)
+        self._redemptions = Redemptions(spec, block, lots, self.who, self.parts)
         for month in range(spec.span.months):
             end = micros(evening(spec, month, 0))
-            self._redeeming.handed_out[:] = 0.0
+            self._redemptions.handed_out[:] = 0.0
             while queue and queue[0][0] < end:
                 _, is_credit, _, one = heapq.heappop(queue)
                 if is_credit:
@@ -113,12 +113,12 @@ class Life:
                 else:
                     self._handle(one)
             lots.open(month)
-            self._redeeming.redeem(month)
+            self._redemptions.redeem(month)
             for event in lots.returns:
                 heapq.heappush(queue, (micros(event.at), 0, next(number), event))
             lots.returns.clear()
         self.books.ledger.post(Expire(at=spec.clock.month_bounds()[-1]))
-        self.unserved = self._redeeming.unserved
+        self.unserved = self._redemptions.unserved
         return self
 
     def _funds_of(self, group: str) -> tuple[str, ...] | None:
@@ -155,9 +155,9 @@ class Life:
         k, sign = int(self.block.replication[row]), -1.0 if is_back else 1.0
         for lot, points in allocations:
             if not is_back:
-                self._redeeming.handed_out[k] += points * weight
+                self._redemptions.handed_out[k] += points * weight
             if self.spec.cash is not None:
-                self._redeeming.cash[k] -= sign * points * weight * float(costs[self.fund_of[lot]])
+                self._redemptions.cash[k] -= sign * points * weight * float(costs[self.fund_of[lot]])
 
     def _credit(self, credit: Credit) -> None:
         """Post a credit, or what undoes one, as far as the budget bears it."""

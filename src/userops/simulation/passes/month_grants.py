@@ -9,7 +9,7 @@ from userops.core.conditions import ALWAYS
 from userops.program.rules import Fixed
 from userops.simulation.columns import Array, Ints
 from userops.simulation.inputs import PreparedRule, Spec, World
-from userops.simulation.members import Happenings, Rows, Timed, columns_of, draw_data, timed
+from userops.simulation.members import DrawnEvents, Rows, Timed, columns_of, draw_data, timed
 from userops.simulation.rules import asked_points, prepare
 
 #: Members whose events are counted together: their cells stay in the processor's cache.
@@ -124,7 +124,7 @@ def _by_event(
     row, month = listed
     clock, rules, name = spec.clock, spec.book.rules[kind], spec.kinds[kind]
     day = clock.first_days[month]
-    found = Happenings(row.astype(np.int32), day, np.full(len(row), kind, dtype=np.int8), np.zeros_like(day))
+    found = DrawnEvents(row.astype(np.int32), day, np.full(len(row), kind, dtype=np.int8), np.zeros_like(day))
     draw_data(world, rows, found, clock=clock, words=spec.words, kind=(kind, name), where=where)
     columns = columns_of(
         world,

@@ -13,7 +13,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from userops.simulation.balances import WHOLE, Wanting
+from userops.simulation.balances import WHOLE, Propensity
 from userops.simulation.columns import Array, Ints, Mask
 from userops.simulation.inputs import Lot, Spec, World, buckets_of, spending_order
 from userops.simulation.members import (
@@ -165,13 +165,13 @@ class Months:
     spec: Spec
     crowd: Crowd
     parts: Sequence[MonthChunk]
-    wanting: Wanting = field(init=False)
+    propensity: Propensity = field(init=False)
     #: Redemptions: month, rows, fund and points.
     redeemed: list[tuple[int, Ints, int, Ints]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         """Look up how members decide."""
-        self.wanting = Wanting(self.spec, *self.crowd.redeem_parameters)
+        self.propensity = Propensity(self.spec, *self.crowd.redeem_parameters)
 
     def run(self, lots: tuple[Lot, ...]) -> tuple[dict[int, Array], dict[int, Array]]:
         """Return points redeemed and expired by fund, each by (replication, part, month), as sampled."""
@@ -207,14 +207,14 @@ class Months:
 
     def _through(self, members: Members, held: Points, chances: Array, wave: Array) -> None:
         """Take members through all months."""
-        wanting = self.wanting
-        is_pulled = bool(wanting.near.any())
+        propensity = self.propensity
+        is_pulled = bool(propensity.near.any())
         for month in range(self.spec.span.months):
             held.open(month)
-            runs = wanting.runs(month, wave)
+            runs = propensity.runs(month, wave)
             row = members.candidates(month, held.balance, chances[month], runs)
             if len(row):
-                asks, points = wanting.decide(
+                asks, points = propensity.decide(
                     members.code(month, row),
                     held.balance[row].astype(np.int64),
                     chances[month, row],
@@ -251,7 +251,7 @@ class Members:
         rows, groups, span = months.crowd.rows, len(months.spec.groups), months.spec.span.months
         base = months.crowd.replication[part].astype(np.int64) * groups
         codes = (base + rows.group[part], base + rows.target[part])
-        steep, half = months.wanting.steepest()
+        steep, half = months.propensity.steepest()
         slope = np.maximum(steep[codes[0]], steep[codes[1]]) * WHOLE
         # A float of 32 bits errs by some 10^-7: what is sieved out here is out for certain.
         slope = (slope * (1 + 1e-5)).astype(np.float32)

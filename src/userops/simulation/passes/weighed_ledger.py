@@ -26,7 +26,7 @@ Key = tuple[int, str, str]
 
 
 @define(eq=False)
-class Weighing:
+class WeighedLedger:
     """What `program.handle` takes for a ledger: one in memory, with shared limits counted in real points."""
 
     program: Program
@@ -74,7 +74,7 @@ class Weighing:
 class Weighed:
     """A posting in which one member stands for `weight` of them."""
 
-    _of: Weighing
+    _of: WeighedLedger
     _posting: Posting
     _weight: float
     _replication: int

@@ -10,12 +10,12 @@ from userops.simulation.columns import Array, Column, Columns, Ints, Mask
 from userops.simulation.inputs import PreparedRule, Spec
 from userops.simulation.members import Block, rank_within
 from userops.simulation.rules.asked import KindEvents, prepare
-from userops.simulation.rules.fixed_point import Remembering, can_settle
+from userops.simulation.rules.fixed_point import FixedPoint, can_settle
 from userops.simulation.rules.grants import Granted, collected, no_grants
 from userops.simulation.rules.referrals import CreditColumns
 from userops.simulation.rules.shared_limits import Bound, Shared
 from userops.simulation.rules.standings import Standings, tier_names
-from userops.simulation.rules.steps import Granting
+from userops.simulation.rules.steps import Steps
 from userops.simulation.rules.tiers import Value, with_tiers
 
 
@@ -135,7 +135,7 @@ def _grant(spec: Spec, block: Block, shared: Shared | None, bound: Bound | None)
             if len(mine):
                 order = np.argsort(steps[mine], kind="stable")
                 _put(spec, block, kind, some, mine=mine, order=order, steps=steps[mine[order]])
-        Granting(spec.book, len(block.rows), shared, _standings(spec, block)).run(some.events)
+        Steps(spec.book, len(block.rows), shared, _standings(spec, block)).run(some.events)
         granted.events |= some.events
         granted.places |= some.places
     granted.grants = collected(spec, block, granted)
@@ -174,7 +174,7 @@ def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Grante
                     order=None,
                     steps=np.zeros(len(places), dtype=np.int64),
                 )
-                Granting(spec.book, 0).run({kind: granted.events[kind]})
+                Steps(spec.book, 0).run({kind: granted.events[kind]})
         return
     is_tiered = any(_is_tiered(spec, one) for kind in kinds for one in spec.book.rules[kind])
     if is_tiered or not can_settle(spec.book, kinds):
@@ -191,7 +191,7 @@ def _grant_component(spec: Spec, block: Block, kinds: list[int], granted: Grante
             inside = np.searchsorted(mine, places) if len(places) * 16 < len(mine) else seats[places]
         _put(spec, block, kind, granted, mine=places, order=None, steps=np.zeros(len(places), dtype=np.int64))
         parts.append((spec.book.rules[kind][0], granted.events[kind], inside))
-    wrong = Remembering(spec.book, row, found.day[mine], parts).settle()
+    wrong = FixedPoint(spec.book, row, found.day[mine], parts).settle()
     if wrong.any():
         unsettled = np.zeros(len(block.rows), dtype=bool)
         unsettled[row[wrong]] = True
@@ -213,7 +213,7 @@ def _step_by_step(spec: Spec, block: Block, kinds: list[int], granted: Granted, 
             places = found.of_kind(kind)
             order = np.searchsorted(places, mine[inside])
             _put(spec, block, kind, granted, mine=places, order=order, steps=steps[inside].astype(np.int64))
-    Granting(spec.book, len(block.rows), None, _standings(spec, block)).run(
+    Steps(spec.book, len(block.rows), None, _standings(spec, block)).run(
         {kind: granted.events[kind] for kind in kinds if kind in granted.events}
     )
 

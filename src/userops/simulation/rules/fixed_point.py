@@ -22,7 +22,7 @@ ROUNDS = 8
 
 
 @define(eq=False)
-class Remembering:
+class FixedPoint:
     """The events of kinds that share memory, in each member's order of time, one rule to a kind."""
 
     book: Rulebook
@@ -83,7 +83,7 @@ class Remembering:
                 _limit(found, np.zeros(1, dtype=np.int64), x, places, events.binds[0][0][k])
         return found
 
-    def _some(self, places: Ints) -> Remembering:
+    def _some(self, places: Ints) -> FixedPoint:
         """Return the events of some members."""
         where = np.full(len(self.row), -1, dtype=np.int64)
         where[places] = np.arange(len(places))
@@ -104,7 +104,7 @@ class Remembering:
                 tiers=events.tiers,
             )
             parts.append((rule, part, where[mine[inside]]))
-        return Remembering(self.book, self.row[places], self.day[places], parts)
+        return FixedPoint(self.book, self.row[places], self.day[places], parts)
 
     def _slots(self) -> list[int]:
         return sorted(

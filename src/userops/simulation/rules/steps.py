@@ -24,7 +24,7 @@ Added = dict[tuple[str, str], tuple[Any, Any]]
 
 
 @define(eq=False)
-class Granting:
+class Steps:
     """The state of members under the rules while events go by."""
 
     book: Rulebook
