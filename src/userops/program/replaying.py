@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import from_micros, micros
 from userops.core.ids import derived_id, identifier
+from userops.core.quantities import choice
 from userops.errors import InvalidValue
 from userops.points import Balance, Entry, Fund, FundingRow, Ledger, Lot, Replayed, Statement
 from userops.points.replaying import Kind
@@ -32,8 +33,7 @@ _COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt
 
 def replay(program: Rulebook, events: Any, members: Members = None, order: str = "time") -> Replay:
     """Replay a history; see `Program.replay`."""
-    if order not in ("time", "recorded"):
-        raise InvalidValue(f"order must be 'time' or 'recorded', not {order!r}")
+    choice(order, ("time", "recorded"), "order")
     history = history_of(events, program.tz)
     places = np.arange(len(history))
     if order == "time":

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core import amounts
+from userops.core.columns import column
+from userops.core.quantities import hashable, listed
 from userops.errors import InvalidValue
 from userops.referrals.graph import ReferralGraph
 
@@ -26,9 +28,7 @@ def recursive_halving(pot: int, path: Iterable[Name]) -> dict[Name, int]:
     {'Alice': 250, 'Bob': 500, 'Charlie': 1000, 'Diane': 2000}
     """
     total = amounts.whole(pot, "pot", at_least=0)
-    if isinstance(path, str):
-        raise InvalidValue("path is a list of members, not one text")
-    names = list(path)
+    names = [hashable(name, "a member of the path") for name in listed(path, "path")]
     if len(set(names)) != len(names):
         raise InvalidValue("a member stands twice on the path")
     return {name: total >> (len(names) - place) for place, name in enumerate(names)}
@@ -52,7 +52,7 @@ def geometric_tree(
         raise InvalidValue("ratio must be at least 0 and below 1")
     if not 0 <= part <= 1 - step:
         raise InvalidValue(f"share must lie between 0 and 1 − ratio = {1 - step}: more could not be paid")
-    given = np.asarray(contributions)
+    given = column(contributions, "contributions")
     if given.shape != (len(graph),) or given.dtype.kind not in "iuf":
         raise InvalidValue("contributions are one number for each member")
     amounts_given = given.astype(np.float64)
@@ -77,6 +77,8 @@ def own_spend_reward(own: Any, friends: Any, rate: Callable[[Fraction], Any]) ->
     mine, theirs = amounts.exact(own, "own"), amounts.exact(friends, "friends")
     if mine < 0 or theirs < 0:
         raise InvalidValue("spending must be at least 0")
+    if not callable(rate):
+        raise InvalidValue(f"rate must be a function of all spending, not a {type(rate).__name__}")
     found = amounts.exact(rate(mine + theirs), "rate")
     if found < 0:
         raise InvalidValue(f"rate must give at least 0, not {found}")

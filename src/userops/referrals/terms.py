@@ -18,6 +18,7 @@ from userops.core.conditions import Condition
 from userops.core.expiry import Expiry
 from userops.core.fields import checked
 from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, MAX_NAME_BYTES, identifier, text
+from userops.core.quantities import listed
 from userops.errors import InvalidValue
 
 #: Levels beyond this need a reason in writing; none may exceed the second.
@@ -41,18 +42,8 @@ def share(value: Any, name: str = "share") -> Fraction:
     return found
 
 
-def _listed(value: Any, name: str) -> list[Any]:
-    try:
-        return list(value)
-    except TypeError:
-        # An array without dimensions calls itself iterable.
-        raise InvalidValue(f"{name} must be a list") from None
-
-
 def _shares(value: Any, name: str) -> tuple[Fraction, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InvalidValue(f"{name} must be a list of shares, the direct referrer's first")
-    found = tuple(share(one, f"{name}[{place}]") for place, one in enumerate(_listed(value, name)))
+    found = tuple(share(one, f"{name}[{place}]") for place, one in enumerate(listed(value, name)))
     if not 1 <= len(found) <= MAX_DEPTH:
         raise InvalidValue(f"{name} must have 1 to {MAX_DEPTH} levels")
     if sum(found) > 1:
@@ -198,7 +189,7 @@ def _caps(value: Any, name: str) -> tuple[Cap, ...]:
     if isinstance(value, Mapping | str) or not isinstance(value, Iterable):
         raise InvalidValue(f"{name} must be a list such as [{{'times': 5, 'per': 'lifetime'}}]")
     caps = []
-    for one in _listed(value, name):
+    for one in listed(value, name):
         if isinstance(one, Mapping):
             unknown = sorted(set(map(str, one)) - {"times", "points", "per", "scope"})
             if unknown:
