@@ -21,7 +21,7 @@ from userops.core.closures import Run
 from userops.core.columns import columns as taken
 from userops.core.comparing import Codes
 from userops.core.ids import identifier
-from userops.errors import InvalidValue
+from userops.errors import IncomparableError, InvalidValue
 
 #: Words of the TOML form that therefore cannot be field names.
 RESERVED = ("all", "any", "not")
@@ -167,9 +167,12 @@ class Atom(Condition):
         column = np.asanyarray(column)
         if self.op == "missing":
             return comparing.codes_missing(column)
-        if self.op == "one_of":
-            return comparing.codes_among(self.value, column)
-        return comparing.codes_against(self.op, self.value, column)
+        try:
+            if self.op == "one_of":
+                return comparing.codes_among(self.value, column)
+            return comparing.codes_against(self.op, self.value, column)
+        except (InvalidValue, IncomparableError) as fault:
+            raise comparing.named(fault, self.field) from None
 
     def atoms(self) -> Iterator[Atom]:
         yield self

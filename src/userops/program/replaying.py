@@ -20,6 +20,7 @@ from userops.points.replaying import Kind
 from userops.points.replaying import replay as replay_points
 from userops.program import running
 from userops.program.cases import TooLarge
+from userops.program.climbing import Untold
 from userops.program.columnar import Commands, SharedOut, alone, commands_of, why_not
 from userops.program.occasions import Facts
 from userops.program.rulebook import Rulebook
@@ -42,15 +43,22 @@ def replay(program: Rulebook, events: Any, members: Members = None, order: str =
     plain = alone(program, facts)
     if why_not(program):
         plain[:] = True
-    ledger, elsewhere = _run(facts, plain, members)
-    member = history.codes("member")[0]
-    try:
-        commands = commands_of(facts.among(places.compress(~plain[member[places]])), elsewhere)
-    except (TooLarge, SharedOut):
-        plain[:] = True
-        ledger, _ = _run(facts, plain, members)
-        commands = commands_of(facts.among(places[:0]), Elsewhere())
+    ledger, commands = _in_both_ways(facts, plain, members)
     return Replay(program, history, members, plain, ledger, commands, places)
+
+
+def _in_both_ways(facts: Facts, plain: NDArray[np.bool_], members: Members) -> tuple[Ledger, Commands]:
+    """Post some members' events one by one and reckon the others' in columns; `plain` grows where it must."""
+    places, member = facts.places, facts.history.codes("member")[0]
+    while True:
+        ledger, elsewhere = _run(facts, plain, members)
+        try:
+            return ledger, commands_of(facts.among(places.compress(~plain[member[places]])), elsewhere)
+        except (TooLarge, SharedOut):
+            plain[:] = True
+        except Untold as untold:
+            # What reads the tier is refused at some of their events, which only one by one is told.
+            plain[untold.members] = True
 
 
 def _run(facts: Facts, plain: NDArray[np.bool_], members: Members) -> tuple[Ledger, Elsewhere]:
