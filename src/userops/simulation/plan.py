@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from userops.core.amounts import whole
 from userops.core.chance import check_seed
-from userops.core.files import Section, load, parse, read_text
+from userops.core.files import Section, did_you_mean, load, parse, read_text
 from userops.core.ids import text
 from userops.core.quantities import shown
 from userops.errors import InvalidValue, PlanError, PlanFault
@@ -46,7 +46,8 @@ class Plan:
         """Read a plan from a file, or from text with a newline; one `PlanError` carries every fault.
 
         `program` is the path of the program's file, from the folder of the plan, or a table with the program
-        itself.
+        itself. A fund that no rule pays from is a fault: a forecast of it would say that it is safe. (`with_`
+        may leave one, as when it moves a rule to another fund.)
         """
         text, path = read_text(path_or_text, what="plan")
         table = parse(text, what="plan")
@@ -54,12 +55,12 @@ class Plan:
         if isinstance(program, str):
             folder = Path() if path is None else path.parent
             inner, _ = read_text(folder / program, what="program")
-            return cls.from_tables(table, parse(inner, what="program"))
+            return _with_used_funds(cls.from_tables(table, parse(inner, what="program")))
         if not isinstance(program, dict):
             raise PlanError(
                 "the plan has 1 fault", [PlanFault("program", "give the program's file, or its table")]
             )
-        return cls.from_tables(table, program)
+        return _with_used_funds(cls.from_tables(table, program))
 
     @classmethod
     def from_tables(cls, table: Mapping[str, Any], program_table: Mapping[str, Any]) -> Plan:
@@ -203,6 +204,21 @@ class Plan:
             members=whole(members, "members", at_least=1, at_most=MAX_TRACED),
             seed=check_seed(seed),
         )
+
+
+def _with_used_funds(plan: Plan) -> Plan:
+    """Return a plan as it is, refusing one with a fund that no rule pays from."""
+    program = plan.program
+    used = {rule.fund for rule in program.earn} | ({program.scheme.fund} if program.scheme else set())
+    faults = [
+        PlanFault(f"program.funds.{name}", f"no rule uses this fund{did_you_mean(name, used)}")
+        for name in plan.program_table.get("funds", {})
+        if name not in used
+    ]
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PlanError(f"the plan has {count}", faults)
+    return plan
 
 
 def _share(value: object, name: str) -> float:
