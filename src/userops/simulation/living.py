@@ -40,7 +40,7 @@ from userops.simulation.telling import (
     row_of,
 )
 from userops.simulation.wanting import AHEAD
-from userops.simulation.weighing import Weighing
+from userops.simulation.weighing import Allocations, OutOfStock, Weighing
 
 
 @define(eq=False)
@@ -105,6 +105,7 @@ class Life:
         heapq.heapify(queue)
         lots = LedgerLots(self, tuple(self._funds_of(group.name) for group in spec.groups))
         self._redeeming = Redeeming(spec, block, lots, self.who, self.parts)
+        scarce = self._scarce_kinds()
         for month in range(spec.span.months):
             end = micros(evening(spec, month, 0))
             self._redeeming.handed_out[:] = 0.0
@@ -112,6 +113,8 @@ class Life:
                 _, is_credit, _, one = heapq.heappop(queue)
                 if is_credit:
                     self._credit(one)
+                elif one.kind in scarce:
+                    self._handle_if_served(month, one)
                 else:
                     self._handle(one)
             lots.open(month)
@@ -138,6 +141,40 @@ class Life:
             if isinstance(outcome.error, BudgetExceeded):
                 self._note_refusal(event.member, micros(event.at), outcome.rule, outcome.error)
         return decision
+
+    def _scarce_kinds(self) -> set[str]:
+        """Return the kinds of events that do not happen where stock or cash do not bear what they spend.
+
+        A milestone of the referral scheme happens all the same: what it is credited was reckoned beforehand.
+        """
+        if not self.spec.limits_redemption:
+            return set()
+        program = self.spec.program
+        milestones = () if program.scheme is None else program.scheme.milestones
+        return {rule.on for rule in program.redeem if rule.currency == "points"} - {*milestones}
+
+    def _handle_if_served(self, month: int, event: Event) -> None:
+        """Handle an event that spends; where the shops are empty nothing is ordered, and nothing happens."""
+        row, books = row_of(event.member), self.books
+        k, weight = int(self.block.replication[row]), float(self.block.weight[row])
+        used, counts = dict(books.used), dict(books.counts)
+        books.bears = lambda allocations: self._redeeming.bears(k, weight, self._costs(allocations))
+        try:
+            self._handle(event)
+        except OutOfStock as short:
+            books.used, books.counts = used, counts
+            self._redeeming.unserved[k, month] += short.points * weight
+        finally:
+            books.bears = None
+            books.earned.clear()
+
+    def _costs(self, allocations: Allocations) -> list[tuple[int, float]]:
+        """Return (points, the cost of one) of what a spend took."""
+        costs, funds, earned = unit_costs(self.spec), list(self.spec.program.funds), self.books.earned
+        places = [
+            self.fund_of[lot] if lot in self.fund_of else funds.index(earned[lot]) for lot, _ in allocations
+        ]
+        return [(points, float(costs[place])) for place, (_, points) in zip(places, allocations, strict=True)]
 
     def _handle(self, event: Event) -> None:
         decision = self.handle(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,19 @@ class Redeeming:
             self.drawn.append((month, row))
             return
         self.lots.spend(month, row, points, taken)
+
+    def bears(self, replication: int, weight: float, taken: Sequence[tuple[int, float]]) -> bool:
+        """Say whether the month's stock and cash bear what a rule spends: (points, the cost of one) by lot."""
+        points, bill = (sum(part) * weight for part in ([p for p, _ in taken], [p * c for p, c in taken]))
+        if self.spec.stock is not None and self.handed_out[replication] + points > self.spec.stock:
+            return False
+        cash = self.spec.cash
+        # The month's income is there for rules as for the redemptions that close the month.
+        return (
+            cash is None
+            or cash.floor is None
+            or bool(self.cash[replication] + cash.per_month - bill >= cash.floor)
+        )
 
     def close(self) -> None:
         """Sum what was drawn without saying from which funds, and let every row stand for its real members."""

@@ -236,18 +236,45 @@ def test_gifts_are_had_by_those_who_can_pay_for_them():
     assert trace.to_columns()["redeemed"].sum() == 70 * len(paid)
 
 
-def test_stock_bounds_what_is_redeemed_beside_rules_that_spend():
-    parts = {"rule": SPENDING, "events": '"gift.ordered" = 0.2\n[stock]\npoints_per_month = 2_000'}
-    plan = plan_of(behaviour="redeem_per_month = 0.9", **parts)
+def test_stock_bounds_what_rules_spend_and_what_is_redeemed_beside_them():
+    parts = {"rule": SPENDING, "events": '"gift.ordered" = 0.5\n[stock]\npoints_per_month = 2_000'}
+    gifts = plan_of(**parts).simulate(seed=9, replications=2, sample=None)
+    free = plan_of(rule=SPENDING, events='"gift.ordered" = 0.5').simulate(seed=9, replications=2, sample=None)
+    assert (free.data["redeemed"].sum(axis=(1, 3))[:, 2:] > 2_000).all()
+    assert (gifts.data["redeemed"].sum(axis=(1, 3))[:, 2:] == 2_000 // 70 * 70).all()
+    assert (gifts.unserved[:, 2:] > 0).all()
+    beside = plan_of(behaviour="redeem_per_month = 0.9", **parts)
+    both = beside.simulate(seed=9, replications=2, sample=None).data["redeemed"].sum(axis=(1, 3))
+    # Rules spend first; members have what is left of the stock.
+    assert (both <= 2_000).all()
+    assert (both[:, -1] > 1_930).all()
+
+
+def test_the_cash_floor_binds_rules_that_spend():
+    cash = "[cash]\nopening = 100\nper_month = 50\nfloor = 0"
+    plan = plan_of(rule=SPENDING, events=f'"gift.ordered" = 0.5\n{cash}')
     forecast = plan.simulate(seed=9, replications=2, sample=None)
-    redeemed = forecast.data["redeemed"].sum(axis=(1, 3))
-    gifts = (
-        [plan_of(**parts).simulate(seed=9, replications=2, sample=None)][0].data["redeemed"].sum(axis=(1, 3))
-    )
-    assert (forecast.unserved[:, 2:] > 0).all()
-    # Rules spend first, as the balances bear it; members have what is left of the stock.
-    assert (redeemed <= np.maximum(2_000, gifts)).all()
-    assert (redeemed[:, -1] > 1_900).all()
+    paid = 0.1 * forecast.data["redeemed"].sum(axis=(1, 3)).cumsum(axis=1)
+    assert (paid <= 100 + 50 * np.arange(1, 13)).all()
+    assert (paid[:, -1] > 100 + 50 * 12 - 7.01).all()
+    assert (forecast.unserved[:, 1:].sum(axis=1) > 0).all()
+
+
+def test_what_was_not_ordered_is_no_event_of_the_trace():
+    events = '"gift.ordered" = 0.5\n[stock]\npoints_per_month = 400'
+    plan = plan_of(rule=SPENDING, events=events, behaviour="redeem_per_month = 0.2")
+    trace, ledger = plan.trace(members=60, seed=3), Ledger.in_memory()
+    trace.post(plan.program, ledger)
+    columns = trace.to_columns()
+    by_month = columns["redeemed"].reshape(12, -1).sum(axis=1)
+    assert (by_month <= 400).all()
+    assert 0 < by_month.sum()
+    for row in ledger.funding(trace.ends_at):
+        mine = columns["fund"] == row.fund
+        assert [row.issued, row.redeemed, row.expired] == [
+            columns[name][mine].sum() for name in ("issued", "redeemed", "expired")
+        ]
+        assert row.outstanding == columns["outstanding"][mine][-1]
 
 
 def test_expiry_by_inactivity_waits_for_the_idle():
