@@ -26,7 +26,7 @@ from userops.simulation.arrays import Floats, Ints, Mask
 from userops.simulation.blocks import Block
 from userops.simulation.crediting import Credit
 from userops.simulation.happenings import group_at
-from userops.simulation.lots import Taken
+from userops.simulation.lots import AHEAD, Taken
 from userops.simulation.redeeming import Redeeming
 from userops.simulation.spec import Spec, unit_costs
 from userops.simulation.telling import (
@@ -39,7 +39,6 @@ from userops.simulation.telling import (
     redemption_cancelled,
     row_of,
 )
-from userops.simulation.wanting import AHEAD
 from userops.simulation.weighing import Allocations, OutOfStock, Weighing
 
 
@@ -252,14 +251,16 @@ class LedgerLots:
                 funds = self.funds[group[row]]
                 for lot in posting.lots(name_of(row), at):
                     if funds is None or lot.fund in funds:
-                        self.balance[row] += lot.points if lot.available_at <= at else 0
+                        if lot.available_at > at:
+                            continue
+                        self.balance[row] += lot.points
                         is_soon = lot.expires_at is not None and lot.expires_at <= soon
                         self._soon[row] += lot.points if is_soon else 0
 
         life.books.ledger.transact([], read)
 
-    def expiring(self, month: int, ahead: int = AHEAD) -> Ints:  # noqa: ARG002 — as Lots has it
-        """Return what expires within the months after this one."""
+    def expiring(self, month: int) -> Ints:  # noqa: ARG002 — as Lots has it
+        """Return what of the balance expires within the months after this one."""
         return self._soon
 
     def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:

@@ -13,7 +13,7 @@ from userops.simulation.blocks import by_part
 from userops.simulation.happenings import group_at
 from userops.simulation.lots import Queue
 from userops.simulation.spec import Spec, unit_costs
-from userops.simulation.wanting import AHEAD, Wanting
+from userops.simulation.wanting import Wanting
 
 
 @define(eq=False)
@@ -121,7 +121,7 @@ class Redeeming:
             code,
             lots.balance[row],
             self.block.chances[month, row],
-            expiring=lots.expiring(month, AHEAD)[row] if wanting.near.any() else None,
+            expiring=lots.expiring(month)[row] if wanting.near.any() else None,
             runs=None if runs is None else runs[row],
         )
         if self.block.bills is not None:

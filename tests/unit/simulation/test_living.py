@@ -437,3 +437,42 @@ def test_a_fault_of_what_members_take_back_or_spend_is_named_by_its_path(parts, 
         plan_of(**parts)
     found = {fault.path: fault.message for fault in caught.value.exceptions}
     assert words in found[path]
+
+
+@pytest.mark.parametrize("spelling", ["month_end", "days", "mixed funds"])
+def test_points_that_are_still_to_come_do_not_press(spelling):
+    # Columns know all grants of the horizon beforehand; members are moved by what they have.
+    brief = (
+        "expires = { months = 1, round_to = 'month' }"
+        if spelling == "month_end"
+        else "expires = { days = 40 }"
+    )
+    gift = f"""[[program.earn]]
+name = "gift"
+on = "gift.ordered"
+points = 60
+fund = "{"club" if spelling == "mixed funds" else "sales"}"
+{brief}
+{"" if spelling == "month_end" else "activates = { days = 20 }"}
+unbounded = "accepted"
+"""
+    never = """[[program.redeem]]
+name = "never"
+on = "gift.ordered"
+when = { moon = "blue" }
+points = 70
+sink = "gifts"
+"""
+    kept = 'fund = "sales"\nunbounded = "accepted"\n'
+    shared = {
+        "turned": {kept: f"{kept}expires = {{ months = 9, round_to = 'month' }}\n"},
+        "events": '"gift.ordered" = 0.4\n[stock]\npoints_per_month = 1_000_000_000',
+        "behaviour": "redeem_per_month = 0.3\nredeem_share = 0.5\nnear_expiry = 3",
+    }
+    columns, lived = (
+        plan_of(rule=gift + more, **shared).simulate(seed=4, replications=1, sample=None)
+        for more in ("", never)
+    )
+    assert np.array_equal(columns.data["redeemed"], lived.data["redeemed"])
+    assert np.array_equal(columns.data["expired"], lived.data["expired"])
+    assert columns.data["redeemed"].sum() > 0
