@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -47,7 +49,7 @@ def geometric_tree(
     >>> geometric_tree(graph, [0, 0, 100], ratio=Fraction(1, 2), share=Fraction(1, 2)).tolist()
     [12.5, 25.0, 50.0]
     """
-    step, part = amounts.exact(ratio, "ratio"), amounts.exact(share, "share")
+    step, part = _stated(ratio, "ratio"), _stated(share, "share")
     if not 0 <= step < 1:
         raise InvalidValue("ratio must be at least 0 and below 1")
     if not 0 <= part <= 1 - step:
@@ -63,6 +65,12 @@ def geometric_tree(
     forest.up_sweep(values, ratio=float(step))
     values *= float(part)
     return forest.scatter(values)
+
+
+def _stated(value: Any, name: str) -> Fraction:
+    """Return a number as it was written: rewards are statistics, so a float will do, and 0.1 means a tenth."""
+    is_finite = isinstance(value, float) and math.isfinite(value)
+    return amounts.exact(Decimal(repr(float(value))) if is_finite else value, name)
 
 
 def own_spend_reward(own: Any, friends: Any, rate: Callable[[Fraction], Any]) -> Fraction:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from userops.core import amounts
 from userops.core.calendar import instant, zone
@@ -18,7 +18,7 @@ from userops.core.conditions import Condition
 from userops.core.expiry import Expiry
 from userops.core.fields import checked
 from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, MAX_NAME_BYTES, identifier, text
-from userops.core.quantities import listed
+from userops.core.quantities import listed, of_kind, shown
 from userops.errors import InvalidValue
 
 #: Levels beyond this need a reason in writing; none may exceed the second.
@@ -202,6 +202,18 @@ def _caps(value: Any, name: str) -> tuple[Cap, ...]:
     return tuple(caps)
 
 
+def _expires(value: Any, name: str) -> Expiry | None:
+    if isinstance(value, str) and value == "none":
+        return None
+    if not isinstance(value, Mapping):
+        return of_kind(value, Expiry, name)
+    known = {one.name for one in fields(Expiry)}
+    unknown = sorted(shown(key) for key in value if key not in known)
+    if unknown:
+        raise InvalidValue(f"{name} has {', '.join(sorted(known))}; not {unknown[0]}")
+    return Expiry(**value)
+
+
 def _of(kind: type[Any]) -> Any:
     def check(value: Any, name: str) -> Any:
         if not isinstance(value, kind):
@@ -224,14 +236,17 @@ def _of(kind: type[Any]) -> Any:
             "eligible": _of(Condition),
             "fund": identifier,
             "currency": identifier,
-            "expires": _of(Expiry),
+            "expires": _expires,
             "clawback": _of(Clawback),
             "timezone": lambda value, _name: (zone(value), str(value))[1],
         }
     ),
 )
 class Terms:
-    """The fields of a scheme; `Scheme` adds what is done with them."""
+    """The fields of a scheme; `Scheme` adds what is done with them.
+
+    Caps and `expires` may be given as the program file has them, such as `{"months": 24, "round_to": "month"}`.
+    """
 
     name: str = "referral"
     milestones: Mapping[str, int] = field(hash=False)
