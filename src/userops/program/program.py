@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from userops.core.calendar import zone
 from userops.core.conditions import Condition
 from userops.core.events import Event, Record
 from userops.core.files import Section, did_you_mean, load, parse, read_text
+from userops.core.quantities import listed
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
 from userops.program import comparison, live, offers, reading
@@ -93,10 +94,11 @@ class Program(Rulebook):
         Counts of the whole program are those of the periods of `at`; a cap of the whole program per reference
         is known to `handle` alone.
         """
-        return live.state_of(self, ledger, member, at, _members(members))
+        return live.state_of(self, _ledger(ledger), member, at, _members(members))
 
     def register(self, ledger: Ledger) -> None:
         """Declare the program's currencies and funds in a ledger; what is declared already must be equal."""
+        _ledger(ledger)
         for currency in self.currencies.values():
             ledger.add_currency(currency)
         for fund in self.funds.values():
@@ -108,7 +110,7 @@ class Program(Rulebook):
         An event handled before is answered from its entries (`replayed`). A rule that the ledger refuses is
         an outcome; the event's other rules still pay.
         """
-        return live.handle(self, _event(event), ledger, _members(members))
+        return live.handle(self, _event(event), _ledger(ledger), _members(members))
 
     def run(
         self,
@@ -224,9 +226,13 @@ def _event(event: Event) -> Event:
 
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
-    if not isinstance(events, Iterable):
-        raise InvalidValue(f"events must be a list of Events, not {type(events).__name__}")
-    return map(_event, events)
+    return map(_event, events if isinstance(events, Iterator) else listed(events, "events"))
+
+
+def _ledger(ledger: Ledger) -> Ledger:
+    if not isinstance(ledger, Ledger):
+        raise InvalidValue(f"a Ledger was expected, not {type(ledger).__name__}")
+    return ledger
 
 
 def _members(members: Members) -> Members:

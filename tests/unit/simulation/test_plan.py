@@ -110,3 +110,12 @@ def test_replications_and_seed_are_whole_numbers(count):
     if count != 0:
         with pytest.raises(InvalidValue):
             Plan.load(PLAN).simulate(seed=count, replications=1)
+
+
+def test_a_fund_that_no_rule_uses_does_not_load_from_a_file_but_a_knob_may_leave_one():
+    spare = PLAN.replace("[program.funds.community]", "[program.funds.comunity]\n[program.funds.community]")
+    assert "did you mean 'community'?" in faults(spare)["program.funds.comunity"]
+    moved = Plan.load(PLAN).with_(**{"earn.check-in.fund": "sales"})
+    assert {rule.fund for rule in moved.program.earn} == {"sales"}
+    with pytest.raises(InvalidValue, match="has no budget"):
+        moved.solve("earn.delivery.points", fund="community", over_budget_at_most=0.1)

@@ -16,7 +16,7 @@ from userops.core.conditions import Condition
 from userops.core.events import Event
 from userops.core.ids import derived_id
 from userops.core.logic import All
-from userops.errors import IncomparableError, InvalidValue
+from userops.errors import IncomparableError, InvalidValue, UseropsError
 from userops.program.decision import Decision, Outcome, Status
 from userops.program.live.state import Past, Tally, counted, streak_length
 from userops.program.rulebook import Rulebook
@@ -43,6 +43,8 @@ class Deciding:
     tier: str | None
     tally: Tally
     record: dict[str, Any]
+    #: Why the program's own ladder could not tell the tier: what reads it is refused.
+    tier_fault: UseropsError | None = None
 
     @classmethod
     def of(
@@ -64,6 +66,12 @@ class Deciding:
         if tier is not None:
             record["tier"] = tier
         return cls(program, event, past, tier, Tally(past, program.tz, program.capped_rules), record)
+
+    def meet(self, tier: str | None, fault: UseropsError | None) -> None:
+        """Go on at another tier, where what the event gave counts at once."""
+        self.tier, self.tier_fault = tier, fault
+        if tier is not None:
+            self.record["tier"] = tier
 
     @property
     def reference(self) -> str:
@@ -126,6 +134,8 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     try:
         if not rule.is_in_force(local_day(event.at, deciding.program.tz)):
             return Outcome(rule=rule.name, status=Status.NOT, why="it is not in force on that day")
+        if deciding.tier_fault is not None and "tier" in fields_read(rule):
+            return _refused_without_tier(rule, deciding.tier_fault)
         findings = rule.when.explain(record)
         if not rule.when.holds(record):
             why = _first_failure(rule.when, record)
@@ -146,6 +156,11 @@ def _decide_earn(deciding: Deciding, rule: EarnRule) -> Outcome:
     return Outcome(
         rule=rule.name, status=status, asked=asked, given=given, cap=cap, findings=findings, commands=commands
     )
+
+
+def _refused_without_tier(rule: EarnRule | RedeemRule, fault: UseropsError) -> Outcome:
+    why = f"the member's tier cannot be told: {fault}"
+    return Outcome(rule=rule.name, status=Status.REFUSED, why=why, error=fault)
 
 
 def _first_failure(condition: Condition, record: Mapping[str, Any]) -> str:
@@ -240,6 +255,8 @@ def _decide_redeemed(deciding: Deciding) -> Outcome:
 
 def _decide_redeem(deciding: Deciding, rule: RedeemRule) -> Outcome:
     record = deciding.record
+    if deciding.tier_fault is not None and "tier" in fields_read(rule):
+        return _refused_without_tier(rule, deciding.tier_fault)
     try:
         findings = rule.when.explain(record)
         if not rule.when.holds(record):
@@ -306,6 +323,16 @@ def tier_before(program: Rulebook, event: Event, past: Past, more: int = 0) -> s
     return program.ladder.standing_before(history, event.at, record=record, grants=grants).tier
 
 
+def _tier_or_fault(
+    program: Rulebook, event: Event, past: Past, more: int = 0
+) -> tuple[str | None, UseropsError | None]:
+    """Return the tier, or why a field of the event or of the member's record keeps it from being told."""
+    try:
+        return tier_before(program, event, past, more), None
+    except (InvalidValue, IncomparableError) as fault:
+        return None, fault
+
+
 def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outcome]:
     """Decide all rules at one tier; where a crossing counts at once, value first and the rest at the new."""
     program = deciding.program
@@ -315,10 +342,7 @@ def _decide_at_tiers(deciding: Deciding, rules: Sequence[EarnRule]) -> list[Outc
         return decide_earns(deciding, rules)
     first = decide_earns(deciding, [rule for rule, value in zip(rules, is_value, strict=True) if value])
     gained = sum(outcome.given for outcome in first)
-    tier = tier_before(program, deciding.event, deciding.past, gained)
-    deciding.tier = tier
-    if tier is not None:
-        deciding.record["tier"] = tier
+    deciding.meet(*_tier_or_fault(program, deciding.event, deciding.past, gained))
     merged = {True: iter(first), False: iter(decide_earns(deciding, late))}
     return [next(merged[value]) for value in is_value]
 
@@ -329,8 +353,9 @@ def decide_event(program: Rulebook, event: Event, past: Past) -> Decision:
     redeems = [rule for rule in program.redeem if rule.on == event.kind]
     fields = {name for rule in earns for name in fields_read(rule)}
     fields |= {name for rule in redeems for name in fields_read(rule)}
-    tier = tier_before(program, event, past) if "tier" in fields else None
+    tier, fault = _tier_or_fault(program, event, past) if "tier" in fields else (None, None)
     deciding = Deciding.of(program, event, past, tier, fields)
+    deciding.tier_fault = fault
     outcomes = _decide_at_tiers(deciding, earns) + decide_redeems(deciding, redeems)
     counts = program.counts(event.kind)
     has_effect = any(outcome.commands for outcome in outcomes)

@@ -12,7 +12,8 @@ from pathlib import Path
 from userops.core.calendar import parse_instant
 from userops.core.events import Event
 from userops.core.files import did_you_mean
-from userops.errors import InvalidValue, PlanError, PlanFault
+from userops.core.quantities import shown
+from userops.errors import InvalidValue, PlanError, PlanFault, UseropsError
 from userops.program.rules import REDEEMED
 
 REQUIRED = ("id", "kind", "member", "at")
@@ -37,9 +38,13 @@ def read_events(path: str | Path, *, timezone: tzinfo | None = None) -> list[Eve
             if faults:
                 raise PlanError(f"{path} cannot be used as events", faults)
             return _events_of(path, header, rows, timezone)
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+    except (OSError, ValueError, csv.Error) as fault:
+        if isinstance(fault, UseropsError):
+            raise
         reason = getattr(fault, "strerror", None) or "is not CSV in UTF-8"
-        raise PlanError(f"{path} cannot be used as events", [PlanFault("", f"{path}: {reason}")]) from None
+        raise PlanError(
+            f"{shown(str(path))} cannot be used as events", [PlanFault("", f"{shown(str(path))}: {reason}")]
+        ) from None
 
 
 def _header_faults(header: list[str]) -> list[PlanFault]:

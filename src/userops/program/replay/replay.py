@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import from_micros, micros
 from userops.core.ids import derived_id, identifier
+from userops.core.quantities import choice
 from userops.errors import InvalidValue
 from userops.points import Balance, Entry, Fund, FundingRow, Ledger, Lot, Replayed, Statement
 from userops.points.replaying import Kind
@@ -23,6 +24,7 @@ from userops.program.replay.engine import Commands, SharedOut, alone, commands_o
 from userops.program.replay.facts import Facts
 from userops.program.replay.history import History, history_of
 from userops.program.replay.shared_limits import Elsewhere
+from userops.program.replay.tiers import Untold
 from userops.program.rulebook import Rulebook
 from userops.program.rules import EarnRule
 
@@ -32,8 +34,7 @@ _COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt
 
 def replay(program: Rulebook, events: Any, members: Members = None, order: str = "time") -> Replay:
     """Replay a history; see `Program.replay`."""
-    if order not in ("time", "recorded"):
-        raise InvalidValue(f"order must be 'time' or 'recorded', not {order!r}")
+    choice(order, ("time", "recorded"), "order")
     history = history_of(events, program.tz)
     places = np.arange(len(history))
     if order == "time":
@@ -42,15 +43,22 @@ def replay(program: Rulebook, events: Any, members: Members = None, order: str =
     plain = alone(program, facts)
     if why_not(program):
         plain[:] = True
-    ledger, elsewhere = _run(facts, plain, members)
-    member = history.codes("member")[0]
-    try:
-        commands = commands_of(facts.among(places.compress(~plain[member[places]])), elsewhere)
-    except (TooLarge, SharedOut):
-        plain[:] = True
-        ledger, _ = _run(facts, plain, members)
-        commands = commands_of(facts.among(places[:0]), Elsewhere())
+    ledger, commands = _in_both_ways(facts, plain, members)
     return Replay(program, history, members, plain, ledger, commands, places)
+
+
+def _in_both_ways(facts: Facts, plain: NDArray[np.bool_], members: Members) -> tuple[Ledger, Commands]:
+    """Post some members' events one by one and reckon the others' in columns; `plain` grows where it must."""
+    places, member = facts.places, facts.history.codes("member")[0]
+    while True:
+        ledger, elsewhere = _run(facts, plain, members)
+        try:
+            return ledger, commands_of(facts.among(places.compress(~plain[member[places]])), elsewhere)
+        except (TooLarge, SharedOut):
+            plain[:] = True
+        except Untold as untold:
+            # What reads the tier is refused at some of their events, which only one by one is told.
+            plain[untold.members] = True
 
 
 def _run(facts: Facts, plain: NDArray[np.bool_], members: Members) -> tuple[Ledger, Elsewhere]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import numpy as np
 from attrs import define, field, frozen
 
 from userops.core.calendar import from_micros
+from userops.errors import IncomparableError, InvalidValue
 from userops.program.replay.facts import Coded, Facts, Occasions
 from userops.program.replay.history import Ints
 from userops.tiers import Ladder
@@ -46,6 +47,14 @@ class Growth:
         return slice(low, high)
 
 
+class Untold(Exception):
+    """Members whose tier cannot be told at some event: a field of theirs is not what the ladder reads."""
+
+    def __init__(self, members: Collection[int]) -> None:
+        super().__init__("the ladder cannot read some members' fields")
+        self.members = sorted(members)
+
+
 @define(eq=False)
 class Climbing:
     """The ladder over a history: members with value are walked once each, and their events looked up.
@@ -69,15 +78,21 @@ class Climbing:
 
     def _tiers(self, events: Occasions) -> Coded:
         names: list[str | None] = [None, *(tier.name for tier in self.ladder.tiers)]
-        case, people = self._people(events)
-        found = np.array([1 + _base(self.ladder, person) for person in people], np.int64).take(case)
+        case, people, bases = self._people(events)
+        found = np.array([1 + base for base in bases], np.int64).take(case)
         self._look_up(events, case, people, found)
+        untold: set[int] = set()
         for place in self._apart(events).tolist():
-            found[place] = names.index(self._asked(events, place))
+            try:
+                found[place] = names.index(self._asked(events, place))
+            except (InvalidValue, IncomparableError):
+                untold.add(int(events.member[place]))
+        if untold:
+            raise Untold(untold)
         return found, names
 
-    def _people(self, events: Occasions) -> tuple[Ints, list[Person]]:
-        """Return (the case of each event, the person of each case)."""
+    def _people(self, events: Occasions) -> tuple[Ints, list[Person], list[int]]:
+        """Return (the case of each event, the person of each case, their tiers without value)."""
         required = [tier.requires for tier in self.ladder.tiers if tier.requires is not None]
         names = dict.fromkeys([*_READ, *(name for one in required for name in one.fields())])
         case, columns = np.zeros(len(events), np.int64), []
@@ -86,11 +101,19 @@ class Climbing:
             columns.append((name, codes, values))
             case = np.unique(case * len(values) + codes, return_inverse=True)[1].reshape(-1)
         _, first, case = np.unique(case, return_index=True, return_inverse=True)
-        people = [
-            Person.of({name: values[int(codes[row])] for name, codes, values in columns})
-            for row in first.tolist()
-        ]
-        return case.reshape(-1), people
+        people, bases, untold = list[Person](), list[int](), list[int]()
+        for which, row in enumerate(first.tolist()):
+            try:
+                person = Person.of({name: values[int(codes[row])] for name, codes, values in columns})
+                bases.append(_base(self.ladder, person))
+            except (InvalidValue, IncomparableError):
+                untold.append(which)
+            else:
+                people.append(person)
+        case = case.reshape(-1)
+        if untold:
+            raise Untold(set(events.member.compress(np.isin(case, untold)).tolist()))
+        return case, people, bases
 
     def _look_up(self, events: Occasions, case: Ints, people: Sequence[Person], found: Ints) -> None:
         """Find the events of members with value among the steps of their ways."""

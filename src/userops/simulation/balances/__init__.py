@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from userops.simulation.balances.lots import Lots, Taken
-from userops.simulation.balances.propensity import AHEAD, WHOLE, Propensity
+from userops.simulation.balances.lots import AHEAD, Lots, Taken
+from userops.simulation.balances.propensity import WHOLE, Propensity
 from userops.simulation.balances.redemptions import Redemptions
 
 __all__ = ["AHEAD", "WHOLE", "Lots", "Propensity", "Redemptions", "Taken"]

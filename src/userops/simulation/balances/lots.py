@@ -16,6 +16,8 @@ from userops.simulation.columns import Floats, Ints, Mask
 from userops.simulation.inputs import Clock, buckets_of
 from userops.simulation.rules import PLACE_BITS, PLACES, Grants
 
+#: Points that expire within so many months after this one make members redeem more.
+AHEAD = 2
 #: Told of what a redemption takes: rows, funds and points.
 Taken = Callable[[Any, Any, Any], None]
 
@@ -37,6 +39,8 @@ class Lots:
     rising: Ints = field(init=False)
     due: Ints = field(init=False)
     bucket: Ints = field(init=False)
+    #: The lots that live so short that they would be counted among what is about to expire before they are usable.
+    brief: Ints = field(init=False)
     balance: Ints = field(init=False)
     head: Ints = field(init=False)
 
@@ -78,6 +82,7 @@ class Lots:
         self.rising = _summed(self.usable, self.row, self.left, months, rows)
         self.bucket = buckets_of(self.clock, self.expiry)
         self.due = _summed(self.bucket, self.row, self.left, 2 * months, rows)
+        self.brief = np.flatnonzero(self.bucket < np.minimum(2 * (self.usable + AHEAD), 2 * months))
         self.balance = np.zeros(rows, dtype=np.int64)
         self.head = self.start[:-1].copy()
 
@@ -90,10 +95,12 @@ class Lots:
         """Let those go that expire at the very end of the month."""
         self.balance -= self.due[2 * month + 1]
 
-    def expiring(self, month: int, ahead: int = 2) -> Ints:
-        """Return what expires within the months after this one, seen late on its last day."""
-        stop = min(2 * self.clock.span.months, 2 * (month + ahead + 1))
+    def expiring(self, month: int) -> Ints:
+        """Return what of the balance expires within the months after this one, seen late on its last day."""
+        stop = min(2 * self.clock.span.months, 2 * (month + AHEAD + 1))
         found: Ints = self.due[2 * month + 1 : stop].sum(axis=0)
+        brief = self.brief[(self.usable[self.brief] > month) & (self.bucket[self.brief] < stop)]
+        np.subtract.at(found, self.row[brief], self.left[brief])
         return found
 
     def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:
@@ -181,10 +188,11 @@ class Queue(Lots):
         """Let those go that expire at the very end of the month."""
         np.maximum(self.gone, self.due[2 * month + 1], out=self.gone)
 
-    def expiring(self, month: int, ahead: int = 2) -> Ints:
-        """Return what expires within the months after this one, seen late on its last day."""
-        last = min(2 * self.clock.span.months, 2 * (month + ahead + 1)) - 1
-        found: Ints = np.maximum(0, self.due[last] - self.gone)
+    def expiring(self, month: int) -> Ints:
+        """Return what of the balance expires within the months after this one, seen late on its last day."""
+        last = min(2 * self.clock.span.months, 2 * (month + AHEAD + 1)) - 1
+        # What becomes usable later lies behind on the line.
+        found: Ints = np.maximum(0, np.minimum(self.due[last], self.rising[month]) - self.gone)
         return found
 
     def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:  # noqa: ARG002 — as Lots has it

@@ -10,8 +10,6 @@ from attrs import define, field
 from userops.simulation.columns import Array, Floats, Ints, Mask
 from userops.simulation.inputs import Spec
 
-#: Points that expire within so many months after this one make members redeem more.
-AHEAD = 2
 #: Chances are whole numbers below this.
 WHOLE = 2.0**32
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from attrs import define, field
 
 from userops.simulation.balances.lots import Queue
-from userops.simulation.balances.propensity import AHEAD, Propensity
+from userops.simulation.balances.propensity import Propensity
 from userops.simulation.columns import Floats, Ints
 from userops.simulation.inputs import Spec, unit_costs
 from userops.simulation.members import by_part, group_at
@@ -80,6 +81,19 @@ class Redemptions:
             return
         self.lots.spend(month, row, points, taken)
 
+    def bears(self, replication: int, weight: float, taken: Sequence[tuple[int, float]]) -> bool:
+        """Say whether the month's stock and cash bear what a rule spends: (points, the cost of one) by lot."""
+        points, bill = (sum(part) * weight for part in ([p for p, _ in taken], [p * c for p, c in taken]))
+        if self.spec.stock is not None and self.handed_out[replication] + points > self.spec.stock:
+            return False
+        cash = self.spec.cash
+        # The month's income is there for rules as for the redemptions that close the month.
+        return (
+            cash is None
+            or cash.floor is None
+            or bool(self.cash[replication] + cash.per_month - bill >= cash.floor)
+        )
+
     def close(self) -> None:
         """Sum what was drawn without saying from which funds, and let every row stand for its real members."""
         if self.drawn and isinstance(self.lots, Queue):
@@ -106,7 +120,7 @@ class Redemptions:
             code,
             lots.balance[row],
             self.block.chances[month, row],
-            expiring=lots.expiring(month, AHEAD)[row] if propensity.near.any() else None,
+            expiring=lots.expiring(month)[row] if propensity.near.any() else None,
             runs=None if runs is None else runs[row],
         )
         if self.block.bills is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import define
 
 from userops.core.files import did_you_mean
+from userops.core.quantities import shown
 from userops.errors import InvalidValue
 from userops.points.accounting import RollForward
 from userops.simulation.columns import Array
@@ -68,16 +69,16 @@ class Series:
 
     def fund_place(self, fund: str) -> int:
         """Return the place of a fund, refusing unknown names."""
-        if fund not in self.setting.funds:
+        if not isinstance(fund, str) or fund not in self.setting.funds:
             raise InvalidValue(
-                f"{str(fund)[:60]!r} is not a fund of the program{did_you_mean(str(fund), self.setting.funds)}"
+                f"{shown(fund)} is not a fund of the program{did_you_mean(fund, self.setting.funds)}"
             )
         return self.setting.funds.index(fund)
 
     def parts(self, name: str, fund: str | None) -> Array:
         """Return a series by (replication, part, month)."""
-        if name not in SERIES:
-            raise InvalidValue(f"{str(name)[:60]!r} is not a series{did_you_mean(str(name), SERIES)}")
+        if not isinstance(name, str) or name not in SERIES:
+            raise InvalidValue(f"{shown(name)} is not a series{did_you_mean(name, SERIES)}")
         chosen = slice(None) if fund is None else slice(self.fund_place(fund), self.fund_place(fund) + 1)
         costs = np.array(self.setting.unit_costs)[chosen]
         data = {key: one[..., chosen] for key, one in self.data.items()}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-from userops.core.files import did_you_mean
+from userops.core.files import MAX_DEPTH, did_you_mean
 from userops.errors import InvalidValue
 from userops.simulation.inputs.behaviour import INVITED
 
@@ -132,13 +132,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _as_toml(value: Any) -> Any:
+def _as_toml(value: Any, depth: int = 0) -> Any:
     """Return a value as a plan file would give it: decimals for binary floats."""
+    if depth > MAX_DEPTH:
+        raise InvalidValue(f"a value lies more than {MAX_DEPTH} tables deep")
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, Mapping):
-        return {key: _as_toml(inner) for key, inner in value.items()}
-    return [_as_toml(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: _as_toml(inner, depth + 1) for key, inner in value.items()}
+    return [_as_toml(inner, depth + 1) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def without_events(table: Mapping[str, Any], kept: Collection[str]) -> dict[str, Any]:

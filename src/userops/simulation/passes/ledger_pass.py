@@ -37,7 +37,7 @@ from userops.simulation.members import (
     redemption_cancelled,
     row_of,
 )
-from userops.simulation.passes.weighed_ledger import WeighedLedger
+from userops.simulation.passes.weighed_ledger import Allocations, OutOfStock, WeighedLedger
 from userops.simulation.rules import Credit
 
 
@@ -103,6 +103,7 @@ class Life:
         heapq.heapify(queue)
         lots = LedgerLots(self, tuple(self._funds_of(group.name) for group in spec.groups))
         self._redemptions = Redemptions(spec, block, lots, self.who, self.parts)
+        scarce = self._scarce_kinds()
         for month in range(spec.span.months):
             end = micros(evening(spec, month, 0))
             self._redemptions.handed_out[:] = 0.0
@@ -110,6 +111,8 @@ class Life:
                 _, is_credit, _, one = heapq.heappop(queue)
                 if is_credit:
                     self._credit(one)
+                elif one.kind in scarce:
+                    self._handle_if_served(month, one)
                 else:
                     self._handle(one)
             lots.open(month)
@@ -136,6 +139,40 @@ class Life:
             if isinstance(outcome.error, BudgetExceeded):
                 self._note_refusal(event.member, micros(event.at), outcome.rule, outcome.error)
         return decision
+
+    def _scarce_kinds(self) -> set[str]:
+        """Return the kinds of events that do not happen where stock or cash do not bear what they spend.
+
+        A milestone of the referral scheme happens all the same: what it is credited was reckoned beforehand.
+        """
+        if not self.spec.limits_redemption:
+            return set()
+        program = self.spec.program
+        milestones = () if program.scheme is None else program.scheme.milestones
+        return {rule.on for rule in program.redeem if rule.currency == "points"} - {*milestones}
+
+    def _handle_if_served(self, month: int, event: Event) -> None:
+        """Handle an event that spends; where the shops are empty nothing is ordered, and nothing happens."""
+        row, books = row_of(event.member), self.books
+        k, weight = int(self.block.replication[row]), float(self.block.weight[row])
+        used, counts = dict(books.used), dict(books.counts)
+        books.bears = lambda allocations: self._redemptions.bears(k, weight, self._costs(allocations))
+        try:
+            self._handle(event)
+        except OutOfStock as short:
+            books.used, books.counts = used, counts
+            self._redemptions.unserved[k, month] += short.points * weight
+        finally:
+            books.bears = None
+            books.earned.clear()
+
+    def _costs(self, allocations: Allocations) -> list[tuple[int, float]]:
+        """Return (points, the cost of one) of what a spend took."""
+        costs, funds, earned = unit_costs(self.spec), list(self.spec.program.funds), self.books.earned
+        places = [
+            self.fund_of[lot] if lot in self.fund_of else funds.index(earned[lot]) for lot, _ in allocations
+        ]
+        return [(points, float(costs[place])) for place, (_, points) in zip(places, allocations, strict=True)]
 
     def _handle(self, event: Event) -> None:
         decision = self.handle(event)
@@ -213,14 +250,16 @@ class LedgerLots:
                 funds = self.funds[group[row]]
                 for lot in posting.lots(name_of(row), at):
                     if funds is None or lot.fund in funds:
-                        self.balance[row] += lot.points if lot.available_at <= at else 0
+                        if lot.available_at > at:
+                            continue
+                        self.balance[row] += lot.points
                         is_soon = lot.expires_at is not None and lot.expires_at <= soon
                         self._soon[row] += lot.points if is_soon else 0
 
         life.books.ledger.transact([], read)
 
-    def expiring(self, month: int, ahead: int = AHEAD) -> Ints:  # noqa: ARG002 — as Lots has it
-        """Return what expires within the months after this one."""
+    def expiring(self, month: int) -> Ints:  # noqa: ARG002 — as Lots has it
+        """Return what of the balance expires within the months after this one."""
         return self._soon
 
     def spend(self, month: int, row: Ints, points: Ints, taken: Taken) -> None:

@@ -108,7 +108,8 @@ class Line:
     def coming(self, month: int, row: Ints) -> Ints:
         """Return what expires within the months after this one."""
         months = len(self.earned)
-        ahead = self.due[min(2 * months, 2 * (month + AHEAD + 1)) - 1]
+        # What a later month brings cannot press yet, however short it will live.
+        ahead = min(month + 1, self.due[min(2 * months, 2 * (month + AHEAD + 1)) - 1])
         found: Ints = np.maximum(0, self.earned[ahead - 1][row] - self.gone[row]) if ahead else 0 * row
         return found
 
@@ -164,10 +165,10 @@ class Ages:
         self._expire(month, 2 * month)
 
     def coming(self, month: int, row: Ints) -> Ints:
-        """Return what expires within the months after this one."""
+        """Return what expires within the months after this one, of what is there."""
         stop, found = min(2 * self.months, 2 * (month + AHEAD + 1)), np.zeros(len(row), dtype=np.int64)
         for k, lot in enumerate(self.lots):
-            if 2 * month < lot.bucket < stop:
+            if lot.month <= month and 2 * month < lot.bucket < stop:
                 found += self.left[k][row]
         return found
 

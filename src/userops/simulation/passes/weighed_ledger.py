@@ -14,15 +14,24 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field
 
 from userops.core.calendar import period, zone
-from userops.core.commands import Command, Earn, Reverse
+from userops.core.commands import Command, Earn, Reverse, Spend
 from userops.core.ids import split_id
 from userops.errors import BudgetExceeded
 from userops.points import Entry, Ledger, Posting, Receipt
 from userops.program import Program
 
 T = TypeVar("T")
+Allocations = tuple[tuple[str, int], ...]
 #: (replication, fund, period) of a budget.
 Key = tuple[int, str, str]
+
+
+class OutOfStock(Exception):
+    """What a rule would spend, the shops or the cash do not bear."""
+
+    def __init__(self, points: int) -> None:
+        super().__init__(points)
+        self.points = points
 
 
 @define(eq=False)
@@ -39,6 +48,10 @@ class WeighedLedger:
     counts: dict[tuple[int, str], float] = field(factory=dict)
     #: Of each grant under a budget, whose it is.
     budgeted: dict[str, Key] = field(factory=dict)
+    #: Whether stock and cash bear what a spend would take from lots; None: nobody asks.
+    bears: Callable[[Allocations], bool] | None = None
+    #: The funds of lots that the event in hand earns, which it may spend at once.
+    earned: dict[str, str] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         """Declare what the program does, without budgets: those are watched here."""
@@ -86,6 +99,12 @@ class Weighed:
             self._check(key, command)
         before = self._posting.undone([command.entry]) if isinstance(command, Reverse) else {}
         receipt = self._posting.post(command)
+        bears = self._of.bears
+        if bears is not None and isinstance(command, Earn):
+            self._of.earned[command.id] = command.fund
+        is_spent = isinstance(command, Spend) and command.currency == "points"
+        if bears is not None and is_spent and not bears(receipt.allocations):
+            raise OutOfStock(sum(points for _, points in receipt.allocations))
         if key is not None and isinstance(command, Earn):
             self._of.used[key] = self._of.used.get(key, 0.0) + command.points * self._weight
             self._of.budgeted[command.id] = key

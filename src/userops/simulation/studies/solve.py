@@ -10,6 +10,7 @@ from attrs import frozen
 
 from userops.core.commands import Clawback
 from userops.core.files import did_you_mean
+from userops.core.quantities import shown
 from userops.errors import InvalidValue
 from userops.program.rules import CANCELLED, REDEEMED
 from userops.simulation.forecast import Forecast, make_forecast
@@ -122,8 +123,8 @@ def _between(low: int, high: int, found: Mapping[int, Forecast], fund: str, at_m
 def only_fund(plan: Any, fund: str) -> Any:
     """Return a plan without the events that have nothing to do with a fund; the others' draws stay the same."""
     spec = plan.spec
-    if fund not in spec.program.funds:
-        raise InvalidValue(f"no fund {str(fund)[:60]!r}{did_you_mean(str(fund), spec.program.funds)}")
+    if not isinstance(fund, str) or fund not in spec.program.funds:
+        raise InvalidValue(f"no fund {shown(fund)}{did_you_mean(fund, spec.program.funds)}")
     if spec.program.funds[fund].budget is None:
         raise InvalidValue(f"fund {fund!r} has no budget to keep")
     scheme = spec.program.scheme

@@ -71,7 +71,7 @@ def test_malformed_columns_are_refused(change, words):
 
 def test_other_faults_are_named():
     program = Program.load(TEXT)
-    with pytest.raises(InvalidValue, match="order must be 'time' or 'recorded'"):
+    with pytest.raises(InvalidValue, match="order is one of time, recorded"):
         program.replay([], order="sideways")
     with pytest.raises(InvalidValue, match="an Event was expected, not str"):
         program.replay(["paid"])

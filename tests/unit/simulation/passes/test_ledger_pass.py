@@ -37,6 +37,7 @@ members = 300
 "order.paid" = 0.5
 #events
 """
+UNUSED = '[program.funds.club]\nunit_cost = "0.10"\n'
 
 
 def plan_of(**parts):
@@ -48,6 +49,8 @@ def plan_of(**parts):
     for mark, lines in parts.items():
         assert f"#{mark}\n" in text
         text = text.replace(f"#{mark}\n", f"{lines}\n")
+    if 'fund = "club"' not in text:
+        text = text.replace(UNUSED, "")  # A fund that no rule uses does not load.
     return Plan.load(text)
 
 
@@ -156,7 +159,7 @@ def test_a_scheme_pays_for_what_invitees_reach():
     paid = forecast.rule_issued[:, :, 1]
     assert forecast.setting.rules == ("order", "referral")
     assert_mean(paid, 1_000 * 0.5 * 300 * (1.02**MONTHS - 1))
-    assert np.array_equal(paid, forecast.data["issued"][:, :, :, 2].sum(axis=1))
+    assert np.array_equal(paid, forecast.data["issued"][:, :, :, 1].sum(axis=1))
 
 
 def test_a_schemes_budget_binds_and_what_it_refuses_is_asked():
@@ -176,7 +179,7 @@ def test_a_sample_with_a_scheme_stands_for_the_population():
     )
     plan = plan_of(tables=tables, events=INVITING, turned={"members = 300": "members = 1_200"})
     forecast = plan.simulate(seed=7, replications=6, sample=300)
-    paid = forecast.data["issued"][:, :, :, 2].sum(axis=(1, 2))
+    paid = forecast.data["issued"][:, :, :, 1].sum(axis=(1, 2))
     assert (paid <= 20_000).all()
     assert (paid > 15_000).all()
 
@@ -233,18 +236,45 @@ def test_gifts_are_had_by_those_who_can_pay_for_them():
     assert trace.to_columns()["redeemed"].sum() == 70 * len(paid)
 
 
-def test_stock_bounds_what_is_redeemed_beside_rules_that_spend():
-    parts = {"rule": SPENDING, "events": '"gift.ordered" = 0.2\n[stock]\npoints_per_month = 2_000'}
-    plan = plan_of(behaviour="redeem_per_month = 0.9", **parts)
+def test_stock_bounds_what_rules_spend_and_what_is_redeemed_beside_them():
+    parts = {"rule": SPENDING, "events": '"gift.ordered" = 0.5\n[stock]\npoints_per_month = 2_000'}
+    gifts = plan_of(**parts).simulate(seed=9, replications=2, sample=None)
+    free = plan_of(rule=SPENDING, events='"gift.ordered" = 0.5').simulate(seed=9, replications=2, sample=None)
+    assert (free.data["redeemed"].sum(axis=(1, 3))[:, 2:] > 2_000).all()
+    assert (gifts.data["redeemed"].sum(axis=(1, 3))[:, 2:] == 2_000 // 70 * 70).all()
+    assert (gifts.unserved[:, 2:] > 0).all()
+    beside = plan_of(behaviour="redeem_per_month = 0.9", **parts)
+    both = beside.simulate(seed=9, replications=2, sample=None).data["redeemed"].sum(axis=(1, 3))
+    # Rules spend first; members have what is left of the stock.
+    assert (both <= 2_000).all()
+    assert (both[:, -1] > 1_930).all()
+
+
+def test_the_cash_floor_binds_rules_that_spend():
+    cash = "[cash]\nopening = 100\nper_month = 50\nfloor = 0"
+    plan = plan_of(rule=SPENDING, events=f'"gift.ordered" = 0.5\n{cash}')
     forecast = plan.simulate(seed=9, replications=2, sample=None)
-    redeemed = forecast.data["redeemed"].sum(axis=(1, 3))
-    gifts = (
-        [plan_of(**parts).simulate(seed=9, replications=2, sample=None)][0].data["redeemed"].sum(axis=(1, 3))
-    )
-    assert (forecast.unserved[:, 2:] > 0).all()
-    # Rules spend first, as the balances bear it; members have what is left of the stock.
-    assert (redeemed <= np.maximum(2_000, gifts)).all()
-    assert (redeemed[:, -1] > 1_900).all()
+    paid = 0.1 * forecast.data["redeemed"].sum(axis=(1, 3)).cumsum(axis=1)
+    assert (paid <= 100 + 50 * np.arange(1, 13)).all()
+    assert (paid[:, -1] > 100 + 50 * 12 - 7.01).all()
+    assert (forecast.unserved[:, 1:].sum(axis=1) > 0).all()
+
+
+def test_what_was_not_ordered_is_no_event_of_the_trace():
+    events = '"gift.ordered" = 0.5\n[stock]\npoints_per_month = 400'
+    plan = plan_of(rule=SPENDING, events=events, behaviour="redeem_per_month = 0.2")
+    trace, ledger = plan.trace(members=60, seed=3), Ledger.in_memory()
+    trace.post(plan.program, ledger)
+    columns = trace.to_columns()
+    by_month = columns["redeemed"].reshape(12, -1).sum(axis=1)
+    assert (by_month <= 400).all()
+    assert 0 < by_month.sum()
+    for row in ledger.funding(trace.ends_at):
+        mine = columns["fund"] == row.fund
+        assert [row.issued, row.redeemed, row.expired] == [
+            columns[name][mine].sum() for name in ("issued", "redeemed", "expired")
+        ]
+        assert row.outstanding == columns["outstanding"][mine][-1]
 
 
 def test_expiry_by_inactivity_waits_for_the_idle():
@@ -310,7 +340,7 @@ def test_a_grant_is_solved_for_beside_cancellations_and_a_scheme():
     assert 1.6 < back.points / kept.points < 2.5
     scheme = plan_of(tables=REFERRAL.format(budget=10**5), events=INVITING)
     with pytest.raises(InvalidValue, match="has no budget"):
-        scheme.solve("earn.order.points", fund="club", over_budget_at_most=0.1)
+        scheme.solve("earn.order.points", fund="sales", over_budget_at_most=0.1)
 
 
 def test_a_share_that_is_cancelled_is_a_knob():
@@ -407,3 +437,42 @@ def test_a_fault_of_what_members_take_back_or_spend_is_named_by_its_path(parts, 
         plan_of(**parts)
     found = {fault.path: fault.message for fault in caught.value.exceptions}
     assert words in found[path]
+
+
+@pytest.mark.parametrize("spelling", ["month_end", "days", "mixed funds"])
+def test_points_that_are_still_to_come_do_not_press(spelling):
+    # Columns know all grants of the horizon beforehand; members are moved by what they have.
+    brief = (
+        "expires = { months = 1, round_to = 'month' }"
+        if spelling == "month_end"
+        else "expires = { days = 40 }"
+    )
+    gift = f"""[[program.earn]]
+name = "gift"
+on = "gift.ordered"
+points = 60
+fund = "{"club" if spelling == "mixed funds" else "sales"}"
+{brief}
+{"" if spelling == "month_end" else "activates = { days = 20 }"}
+unbounded = "accepted"
+"""
+    never = """[[program.redeem]]
+name = "never"
+on = "gift.ordered"
+when = { moon = "blue" }
+points = 70
+sink = "gifts"
+"""
+    kept = 'fund = "sales"\nunbounded = "accepted"\n'
+    shared = {
+        "turned": {kept: f"{kept}expires = {{ months = 9, round_to = 'month' }}\n"},
+        "events": '"gift.ordered" = 0.4\n[stock]\npoints_per_month = 1_000_000_000',
+        "behaviour": "redeem_per_month = 0.3\nredeem_share = 0.5\nnear_expiry = 3",
+    }
+    columns, lived = (
+        plan_of(rule=gift + more, **shared).simulate(seed=4, replications=1, sample=None)
+        for more in ("", never)
+    )
+    assert np.array_equal(columns.data["redeemed"], lived.data["redeemed"])
+    assert np.array_equal(columns.data["expired"], lived.data["expired"])
+    assert columns.data["redeemed"].sum() > 0

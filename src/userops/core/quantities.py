@@ -5,12 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from userops.core.comparing import plain
 from userops.errors import InvalidValue
+
+T = TypeVar("T")
+#: The most characters of a value that a message repeats.
+_MOST_SHOWN = 80
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: short, whatever was given, and also where it cannot be printed.
+
+    >>> shown("x" * 100)[-3:], shown(10**5_000)
+    ('...', 'a huge number')
+    """
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "a huge number"
+    try:
+        words = repr(value)
+    except (ValueError, RecursionError):
+        # Python refuses to write out an integer of thousands of digits, also inside another value.
+        return f"a {type(value).__name__}"
+    return words if len(words) <= _MOST_SHOWN else words[: _MOST_SHOWN - 3] + "..."
+
+
+def of_kind(value: Any, kind: type[T], name: str) -> T:
+    """Return a value of a kind, refusing any other.
+
+    >>> of_kind("a", str, "name")
+    'a'
+    """
+    if not isinstance(value, kind):
+        raise InvalidValue(f"{name} must be a {kind.__name__}, not a {type(value).__name__}")
+    return value
 
 
 def checked_number(value: Any, name: str, low: float, high: float) -> float:
@@ -44,7 +75,7 @@ def choice(value: Any, options: Iterable[str], name: str) -> str:
 
 
 def listed(values: Any, name: str) -> list[Any]:
-    """Return the items of a list, refusing what has none: a text, a mapping, a single value.
+    """Return the items of a list, refusing what has none: a text, a mapping, a single value, a class.
 
     >>> listed(("a", "b"), "steps")
     ['a', 'b']
@@ -52,6 +83,7 @@ def listed(values: Any, name: str) -> list[Any]:
     if (
         isinstance(values, str | bytes | Mapping)
         or not isinstance(values, Iterable)
+        or isinstance(values, type)
         or (isinstance(values, np.ndarray) and values.ndim == 0)
     ):
         raise InvalidValue(f"{name} must be a list, not a {type(values).__name__}")
@@ -81,7 +113,16 @@ def hashable(value: Any, name: str) -> Any:
         hash(value)
     except TypeError:
         raise InvalidValue(f"{name} must be an id, not a {type(value).__name__}") from None
+    if _is_unequal_to_itself(value):
+        raise InvalidValue(f"{name} must be an id: {shown(value)} is not even equal to itself")
     return value
+
+
+def _is_unequal_to_itself(value: Any) -> bool:
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # What a data frame calls missing has no truth value.
+        return True
 
 
 def is_table(values: Any) -> bool:
