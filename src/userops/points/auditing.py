@@ -47,7 +47,7 @@ def _entry_findings(entry: Entry) -> Iterator[Finding]:
     if (entry.id, entry.at, entry.kind) != (command.id, command.at, type(command).__name__.lower()):
         yield Finding("entry", entry.id, "its id, time or kind is not that of its command")
     totals: dict[str, int] = defaultdict(int)
-    for _, currency, points, _ in entry._legs:  # noqa: SLF001 — as they are kept
+    for _, currency, points, _ in entry.bare_legs:
         totals[currency] += points
     for currency, total in totals.items():
         if total:

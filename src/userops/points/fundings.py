@@ -46,7 +46,7 @@ class _Changes:
         place = self.place(at)
         rows, granted = self.changes[place], self.standing.granted
         add_flows(rows, granted, entry)
-        for account, _, points, lot in entry._legs:  # noqa: SLF001 — as they are kept
+        for account, _, points, lot in entry.bare_legs:
             if lot in granted and is_lots_account(account):
                 self.moves[lot].append((place, points))
         for _, fund, points in entry.debts:

@@ -14,34 +14,13 @@ from attrs import define, evolve, field
 from userops.core.calendar import micros
 from userops.core.commands import Extend, Hold
 from userops.points.endings import Endings
-from userops.points.values import NEVER, Entry, LotState
+from userops.points.values import EXPIRED, NEVER, Entry, LotState
 from userops.points.wallet import DebtState, HoldState
-
-EXPIRED = "expired"
-_WALLET = "wallet:"
-
-
-def wallet_account(member: str) -> str:
-    """Return the name of a member's wallet account.
-
-    >>> wallet_account("u1")
-    'wallet:u1'
-    """
-    return _WALLET + member
-
-
-def debt_account(member: str) -> str:
-    """Return the name of the account of what a member owes.
-
-    >>> debt_account("u1")
-    'debt:u1'
-    """
-    return f"debt:{member}"
 
 
 def is_lots_account(account: str) -> bool:
     """Say whether what stands on an account is left of lots: in a wallet, or recorded as expired."""
-    return account == EXPIRED or account.startswith(_WALLET)
+    return account == EXPIRED or account.startswith("wallet:")
 
 
 @define
@@ -64,7 +43,7 @@ class Standing:
             if self.member is None or lot.member == self.member:
                 self._grant(lot, at)
         left = self.left
-        for account, _, points, lot_id in entry._legs:  # noqa: SLF001 — as they are kept
+        for account, _, points, lot_id in entry.bare_legs:
             if lot_id in left and is_lots_account(account):
                 left[lot_id] += points
                 if account == EXPIRED:
@@ -166,7 +145,7 @@ class History(Standing):
             self._moves = {id_: [] for id_ in self.granted}
             for entry in self.entries:
                 at = micros(entry.at)
-                for account, _, points, lot in entry._legs:  # noqa: SLF001 — as they are kept
+                for account, _, points, lot in entry.bare_legs:
                     if lot in self._moves and is_lots_account(account):
                         self._moves[lot].append((at, points))
         return self._moves

@@ -6,8 +6,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from userops.core.calendar import from_micros, micros
-from userops.points.history import EXPIRED, History, Standing, is_lots_account, wallet_account
-from userops.points.values import Balance, Entry, Explanation, FundingRow, Line, Lot, LotState, Statement
+from userops.points.history import History, Standing, is_lots_account
+from userops.points.values import (
+    EXPIRED,
+    Balance,
+    Entry,
+    Explanation,
+    FundingRow,
+    Line,
+    Lot,
+    LotState,
+    Statement,
+    wallet_account,
+)
 from userops.points.wallet import spending_order
 
 
@@ -79,7 +90,7 @@ def statement(
 def _moved(history: History, entry: Entry, currency: str) -> int:
     return sum(
         points
-        for account, unit, points, lot in entry._legs  # noqa: SLF001 — as they are kept
+        for account, unit, points, lot in entry.bare_legs
         if unit == currency and lot in history.granted and is_lots_account(account)
     )
 
@@ -131,7 +142,7 @@ def add_flows(rows: Rows, lots: dict[str, LotState], entry: Entry) -> None:
     column = _column(entry)
     if not column:
         return
-    for _, _, points, lot_id in entry._legs:  # noqa: SLF001 — as they are kept
+    for _, _, points, lot_id in entry.bare_legs:
         lot = lots.get(lot_id)
         if lot is not None:
             rows[lot.fund, lot.currency][column] -= points
@@ -148,7 +159,7 @@ def _column(entry: Entry) -> str:
         return "clawed_back" if entry.debts else ""
     if entry.kind != "reverse":
         return ""
-    accounts = {leg[0].partition(":")[0] for leg in entry._legs}  # noqa: SLF001 — as they are kept
+    accounts = {leg[0].partition(":")[0] for leg in entry.bare_legs}
     if "sink" in accounts:
         return "redeemed"
     return "clawed_back" if accounts & {"fund", "debt"} else ""
@@ -161,7 +172,7 @@ def trial_balance(
     standing, totals = Standing(), defaultdict[tuple[str, str], int](int)
     for entry, took_effect in as_it_was(entries, at, known_at):
         standing.add(entry, took_effect)
-        for account, currency, points, _ in entry._legs:  # noqa: SLF001 — as they are kept
+        for account, currency, points, _ in entry.bare_legs:
             if not is_lots_account(account):
                 totals[account, currency] += points
     for lot, left, present in standing.present(at):
