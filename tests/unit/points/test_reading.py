@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from userops.errors import InvalidValue, NaiveTimeError, NotSettled, UnknownCurrency
-from userops.points import Earn, Extend, Fund, Ledger, Note, Spend, Statement, roll_forward
+from userops.points import Budget, Earn, Extend, Fund, Ledger, Note, Reverse, Spend, Statement, roll_forward
 
 
 def test_who_has_no_wallet_has_nothing(books, day):
@@ -97,6 +97,19 @@ def test_a_currency_that_was_never_declared_is_refused(books, day):
     assert ledger_read("u1", day(1), currency="miles").available == 0
     with pytest.raises(UnknownCurrency):
         books.ledger.statement("u1", day(0), day(1), currency="typo")
+
+
+@pytest.mark.parametrize(
+    "open_ledger", [lambda _: Ledger.in_memory(), lambda folder: Ledger.open(folder / "points.db")]
+)
+def test_a_budgeted_earn_undone_in_the_batch_it_was_posted_in_is_no_finding(open_ledger, tmp_path, day):
+    with open_ledger(tmp_path) as ledger:
+        ledger.add_fund(Fund("promo", budget=Budget(100, per="month")))
+        earn = Earn(id="e1", member="u1", points=40, fund="promo", at=day(1))
+        ledger.post_all([earn, Reverse(id="r1", entry="e1", at=day(2))])
+        assert ledger.audit() == ()
+        ledger.post(Earn(id="e2", member="u1", points=100, fund="promo", at=day(3)))
+        assert ledger.audit() == ()
 
 
 def calls(act):
