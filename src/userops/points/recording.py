@@ -38,6 +38,8 @@ from userops.points.values import NEVER, Allocations, Entry, LotState
 
 _MEMBERS = ("member", "to")
 _ACCOUNTS = ("wallet:", "debt:")
+#: How an empty text and an empty list are written.
+_EMPTY, _NONE = '""', "[]"
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -45,7 +47,7 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _pairs_text(pairs: Allocations) -> str:
-    return _list([f"[{_quote(lot)},{points}]" for lot, points in pairs]) if pairs else "[]"
+    return _list([f"[{_quote(lot)},{points}]" for lot, points in pairs])
 
 
 def _or_null(text: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -117,40 +119,91 @@ _BY_TYPE: dict[type[Command], _Form] = {kind: _Form.of(kind) for kind in _KINDS}
 _BY_NAME = {kind.__name__.lower(): form for kind, form in _BY_TYPE.items()}
 
 
-def write(entry: Entry) -> str:
-    """Return an entry as text: all of it but its id, its sequence and the names of its members.
+def _origin(command: Command) -> str:
+    """Return where a command came from, nearly always nothing."""
+    reason, event, reference = command.reason, command.event, command.reference
+    if reason or event or reference:
+        return f"{_quote(reason)},{_quote(event)},{_quote(reference)}"
+    return '"","",""'
 
-    It is JSON without spaces, put together here, for that takes a third of the time of encoding nested lists.
-    """
-    places, accounts = {}, {}
-    for place, member in enumerate(entry.members):
-        places[member] = accounts[_ACCOUNTS[0] + member] = str(place)
-        accounts[_ACCOUNTS[1] + member] = str(-1 - place)
-    legs = [
-        f"[{accounts.get(account) or _quote(account)},{_quote(currency)},{points},{_quote(lot)}]"
-        for account, currency, points, lot in entry._legs  # noqa: SLF001 — as they are kept
-    ]
-    created, debts = "[]", "[]"
-    if entry.created:
-        created = _list([_lot_text(lot, places[lot.member]) for lot in entry.created])
-    if entry.debts:
-        debts = _list([f"[{_quote(origin)},{_quote(fund)},{points}]" for origin, fund, points in entry.debts])
-    command = _BY_TYPE[type(entry.command)].write(entry.command, places.__getitem__)
+
+def _earn_text(command: Earn, at: str, unit: str, place: str) -> str:
+    """Return what the form of earns writes, in a third of its time: most entries are earns and spends."""
+    usable, ends, rule = command.available_at, command.expires_at, command.rule
     return (
-        f'["{entry.kind}",{command},{_quote(entry.currency)},{_list(legs)},{_pairs_text(entry.allocations)},'
-        f"{_pairs_text(entry.expired)},{created},{entry.recovered},{entry.indebted},{debts}]"
+        f"[{unit},{_origin(command)},{command.points},{_quote(command.fund)},{_quote(rule) if rule else _EMPTY},{at},"
+        f"{'null' if usable is None else micros(usable)},{'null' if ends is None else micros(ends)},{place}]"
     )
 
 
-def _lot_text(lot: LotState, member: str) -> str:
+def _spend_text(command: Spend, at: str, unit: str, place: str) -> str:
+    """Return what the form of spends writes."""
+    funds = command.funds
+    return (
+        f"[{unit},{_origin(command)},{command.points},{_quote(command.sink)},{at},"
+        f"{'null' if funds is None else _list(map(_quote, funds))},{place}]"
+    )
+
+
+_QUICK: dict[type[Command], Callable[[Any, str, str, str], str]] = {Earn: _earn_text, Spend: _spend_text}
+
+
+def write(entry: Entry) -> str:
+    """Return an entry as text: all of it but its id, its sequence and the names of its members."""
+    return written(entry)[0]
+
+
+def written(entry: Entry) -> tuple[str, int]:
+    """Return an entry as text, and when it took effect, in microseconds since 1970.
+
+    It is JSON without spaces, put together here, for that takes a fifth of the time of encoding nested lists;
+    what stands in it several times, the currency, the instant and the place of the member, is written once.
+    """
+    command, members = entry.command, entry.members
+    instant = micros(command.at)
+    at, unit = str(instant), _quote(command.currency)
+    if len(members) == 1:
+        places = {members[0]: "0"}
+        accounts = {_ACCOUNTS[0] + members[0]: "0", _ACCOUNTS[1] + members[0]: "-1"}
+    else:
+        places = {member: str(place) for place, member in enumerate(members)}
+        accounts = {_ACCOUNTS[0] + member: place for member, place in places.items()}
+        accounts |= {_ACCOUNTS[1] + member: str(-1 - place) for place, member in enumerate(members)}
+    quick = _QUICK.get(type(command))
+    if quick is not None:
+        said = quick(command, at, unit, places[command.member])  # type: ignore[attr-defined]
+    else:
+        said = _BY_TYPE[type(command)].write(command, places.__getitem__)
+    known, currency = command.currency, entry.currency
+    legs = [
+        f"[{accounts.get(account) or _quote(account)},{unit if name == known else _quote(name)},{points},"
+        f"{_quote(lot) if lot else _EMPTY}]"
+        for account, name, points, lot in entry._legs  # noqa: SLF001 — as they are kept
+    ]
+    created = debts = _NONE
+    if entry.created:
+        created = _list([_lot_text(lot, places[lot.member], instant, at) for lot in entry.created])
+    if entry.debts:
+        debts = _list([f"[{_quote(origin)},{_quote(fund)},{points}]" for origin, fund, points in entry.debts])
+    return (
+        f'["{entry.kind}",{said},{unit if currency == known else _quote(currency)},[{",".join(legs)}],'
+        f"{_pairs_text(entry.allocations) if entry.allocations else _NONE},"
+        f"{_pairs_text(entry.expired) if entry.expired else _NONE},{created},{entry.recovered},{entry.indebted},"
+        f"{debts}]"
+    ), instant
+
+
+def _lot_text(lot: LotState, member: str, instant: int, at: str) -> str:
     (
         currency, ends, available_at, place, id_, _, fund, cost, earned_at, rule, origin, original, is_issue, left,
         written,
     ) = lot  # fmt: skip
+    name = _quote(id_)
     return (
-        f'[{_quote(id_)},{member},{_quote(currency)},{_quote(fund)},"{cost}",{earned_at},{available_at},'
-        f"{'null' if ends == NEVER else ends},{_quote(rule)},{_quote(origin)},{original},[{place[0]},{place[1]}],"
-        f"{'true' if is_issue else 'false'},{left},{written}]"
+        f'[{name},{member},{_quote(currency)},{_quote(fund)},"{cost!s}",{at if earned_at == instant else earned_at},'
+        f"{at if available_at == instant else available_at},{'null' if ends == NEVER else ends},"
+        f"{_quote(rule) if rule else _EMPTY},{name if origin == id_ else _quote(origin)},{original},"
+        f"[{place[0]},{place[1]}],{'true' if is_issue else 'false'},{left},{written}]"
     )
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, Text, any_, bindparam, func, select, text, union, union_all, update
+from sqlalchemy import (
+    Select,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    union,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -100,7 +112,9 @@ class Statements:
         named = select(lot, wallet.c.member).join(wallet, wallet.c.no == lot.c.wallet)
         is_open = lot.c.remaining > lot.c.written
         living = named.where(is_open, lot.c.expires_at > wallet.c.latest)
-        self.living_lots, self.living_lots_of_many = self._one_and_many(living, wallet.c.no)
+        _, self.living_lots_of_many = self._one_and_many(living, wallet.c.no)
+        of_one = (lot.c.wallet == bindparam("no"), is_open, lot.c.expires_at > bindparam("latest"))
+        self.living_lots = self._text(select(lot).where(*of_one), "no", "latest")
         self.open_lots, _ = self._one_and_many(named.where(is_open), wallet.c.member)
         self.lot, self.lots = self._one_and_many(named, lot.c.id)
         self.wallet_lots = self._text(
@@ -152,7 +166,15 @@ class Statements:
         self.known_ids = self._text(union_all(*ids))
         ids = [select(table.c.id).where(table.c.id == bindparam("id")) for table in (entry, sweep, lot)]
         self.known_id = self._text(union_all(*ids))
-        self.last_sequence = self._text(select(func.max(entry.c.sequence)))
+        last = select(func.max(entry.c.sequence))
+        self.last_sequence = self._text(last)
+        #: Of a command's id, three times, and its member: the id if it is known, the last sequence, the wallet.
+        always = select(literal_column("1")).subquery("always")
+        self.opening = self._text(
+            select(union_all(*ids).scalar_subquery(), last.scalar_subquery(), wallet).select_from(
+                always.outerjoin(wallet, wallet.c.member == bindparam("member"))
+            )
+        )
 
     def _of_member(self, mine: Any, joined: Any, column: ColumnElement[Any] | None = None) -> str:
         """Return the entries of a member: (member[, value]) twice, because he may be first or another."""
