@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     Select,
     Text,
+    TextClause,
     any_,
     bindparam,
     func,
@@ -26,6 +27,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import ClauseElement, ColumnElement
 
 from userops.points.stores.schema import (
+    LOT_IS_DUE,
     NEVER,
     budget,
     counter,
@@ -43,7 +45,7 @@ from userops.points.stores.schema import (
 _ENTRY = (entry.c.sequence, entry.c.id, wallet.c.member, entry.c.members, entry.c.content)
 
 # Written out rather than bound: a partial index is chosen only for the constants of its own condition.
-_HOLD_IS_OPEN = text("ledger_hold.is_open = 1")
+_HOLD_IS_OPEN, _LOT_IS_DUE = text("ledger_hold.is_open = 1"), text(LOT_IS_DUE)
 _WALLET_IS_USED, _WALLET_IS_UNUSED = text("ledger_wallet.length > 0"), text("ledger_wallet.length = 0")
 
 
@@ -108,9 +110,16 @@ class Statements:
             select(meta.c.value).where(meta.c.name == bindparam("name")).with_for_update(), "name"
         )
 
+    def _openness(self) -> tuple[TextClause, TextClause]:
+        """Return "is open" and "is open or closed" as an index reads them that has the answer between its columns."""
+        openness = "(ledger_lot.remaining > ledger_lot.written)"
+        if self._is_postgresql:
+            return text(openness), text(f"{openness} IN (false, true)")
+        return text(f"{openness} = 1"), text(f"{openness} IN (0, 1)")
+
     def _read_lots_and_holds(self) -> None:
         named = select(lot, wallet.c.member).join(wallet, wallet.c.no == lot.c.wallet)
-        is_open = lot.c.remaining > lot.c.written
+        is_open, is_either = self._openness()
         living = named.where(is_open, lot.c.expires_at > wallet.c.latest)
         _, self.living_lots_of_many = self._one_and_many(living, wallet.c.no)
         of_one = (lot.c.wallet == bindparam("no"), is_open, lot.c.expires_at > bindparam("latest"))
@@ -118,7 +127,9 @@ class Statements:
         self.open_lots, _ = self._one_and_many(named.where(is_open), wallet.c.member)
         self.lot, self.lots = self._one_and_many(named, lot.c.id)
         self.wallet_lots = self._text(
-            named.where(wallet.c.member == bindparam("member"), lot.c.expires_at > bindparam("alive_at")),
+            named.where(
+                wallet.c.member == bindparam("member"), is_either, lot.c.expires_at > bindparam("alive_at")
+            ),
             "member",
             "alive_at",
         )
@@ -130,7 +141,7 @@ class Statements:
         due_lots = (
             select(wallet.c.member)
             .join(lot, lot.c.wallet == wallet.c.no)
-            .where(is_open, lot.c.expires_at <= bindparam("until"))
+            .where(_LOT_IS_DUE, lot.c.expires_at <= bindparam("until"))
         )
         due_holds = (
             select(wallet.c.member)
