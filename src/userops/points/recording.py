@@ -38,8 +38,8 @@ from userops.points.values import NEVER, Allocations, Entry, LotState
 
 _MEMBERS = ("member", "to")
 _ACCOUNTS = ("wallet:", "debt:")
-#: How an empty text and an empty list are written.
-_EMPTY, _NONE = '""', "[]"
+#: How an empty text is written.
+_EMPTY = '""'
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -47,7 +47,7 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _pairs_text(pairs: Allocations) -> str:
-    return _list([f"[{_quote(lot)},{points}]" for lot, points in pairs])
+    return _list([f"[{_quote(lot)},{points}]" for lot, points in pairs]) if pairs else "[]"
 
 
 def _or_null(text: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -119,92 +119,124 @@ _BY_TYPE: dict[type[Command], _Form] = {kind: _Form.of(kind) for kind in _KINDS}
 _BY_NAME = {kind.__name__.lower(): form for kind, form in _BY_TYPE.items()}
 
 
-def _origin(command: Command) -> str:
-    """Return where a command came from, nearly always nothing."""
-    reason, event, reference = command.reason, command.event, command.reference
-    if reason or event or reference:
-        return f"{_quote(reason)},{_quote(event)},{_quote(reference)}"
-    return '"","",""'
-
-
-def _earn_text(command: Earn, at: str, unit: str, place: str) -> str:
-    """Return what the form of earns writes, in a third of its time: most entries are earns and spends."""
-    usable, ends, rule = command.available_at, command.expires_at, command.rule
-    return (
-        f"[{unit},{_origin(command)},{command.points},{_quote(command.fund)},{_quote(rule) if rule else _EMPTY},{at},"
-        f"{'null' if usable is None else micros(usable)},{'null' if ends is None else micros(ends)},{place}]"
-    )
-
-
-def _spend_text(command: Spend, at: str, unit: str, place: str) -> str:
-    """Return what the form of spends writes."""
-    funds = command.funds
-    return (
-        f"[{unit},{_origin(command)},{command.points},{_quote(command.sink)},{at},"
-        f"{'null' if funds is None else _list(map(_quote, funds))},{place}]"
-    )
-
-
-_QUICK: dict[type[Command], Callable[[Any, str, str, str], str]] = {Earn: _earn_text, Spend: _spend_text}
-
-
 def write(entry: Entry) -> str:
     """Return an entry as text: all of it but its id, its sequence and the names of its members."""
     return written(entry)[0]
 
 
 def written(entry: Entry) -> tuple[str, int]:
-    """Return an entry as text, and when it took effect, in microseconds since 1970.
+    """Return an entry as text, and when it took effect, in microseconds since 1970."""
+    instant = micros(entry.command.at)
+    if entry.own_legs is None:
+        quick = _QUICK.get(type(entry.command))
+        text = None if quick is None else quick(entry, instant)
+        if text is not None:
+            return text, instant
+    return whole_text(entry), instant
 
-    It is JSON without spaces, put together here, for that takes a fifth of the time of encoding nested lists;
-    what stands in it several times, the currency, the instant and the place of the member, is written once.
+
+def whole_text(entry: Entry) -> str:
+    """Return the text of any entry.
+
+    It is JSON without spaces, put together here, for that takes a third of the time of encoding nested lists.
     """
-    command, members = entry.command, entry.members
-    instant = micros(command.at)
-    at, unit = str(instant), _quote(command.currency)
-    if len(members) == 1:
-        places = {members[0]: "0"}
-        accounts = {_ACCOUNTS[0] + members[0]: "0", _ACCOUNTS[1] + members[0]: "-1"}
-    else:
-        places = {member: str(place) for place, member in enumerate(members)}
-        accounts = {_ACCOUNTS[0] + member: place for member, place in places.items()}
-        accounts |= {_ACCOUNTS[1] + member: str(-1 - place) for place, member in enumerate(members)}
-    quick = _QUICK.get(type(command))
-    if quick is not None:
-        said = quick(command, at, unit, places[command.member])  # type: ignore[attr-defined]
-    else:
-        said = _BY_TYPE[type(command)].write(command, places.__getitem__)
-    known, currency = command.currency, entry.currency
+    places, accounts = {}, {}
+    for place, member in enumerate(entry.members):
+        places[member] = accounts[_ACCOUNTS[0] + member] = str(place)
+        accounts[_ACCOUNTS[1] + member] = str(-1 - place)
     legs = [
-        f"[{accounts.get(account) or _quote(account)},{unit if name == known else _quote(name)},{points},"
-        f"{_quote(lot) if lot else _EMPTY}]"
-        for account, name, points, lot in entry._legs  # noqa: SLF001 — as they are kept
+        f"[{accounts.get(account) or _quote(account)},{_quote(currency)},{points},{_quote(lot)}]"
+        for account, currency, points, lot in entry.bare_legs
     ]
-    created = debts = _NONE
+    created, debts = "[]", "[]"
     if entry.created:
-        created = _list([_lot_text(lot, places[lot.member], instant, at) for lot in entry.created])
+        created = _list([_lot_text(lot, places[lot.member]) for lot in entry.created])
     if entry.debts:
         debts = _list([f"[{_quote(origin)},{_quote(fund)},{points}]" for origin, fund, points in entry.debts])
+    command = _BY_TYPE[type(entry.command)].write(entry.command, places.__getitem__)
     return (
-        f'["{entry.kind}",{said},{unit if currency == known else _quote(currency)},[{",".join(legs)}],'
-        f"{_pairs_text(entry.allocations) if entry.allocations else _NONE},"
-        f"{_pairs_text(entry.expired) if entry.expired else _NONE},{created},{entry.recovered},{entry.indebted},"
-        f"{debts}]"
-    ), instant
+        f'["{entry.kind}",{command},{_quote(entry.currency)},{_list(legs)},{_pairs_text(entry.allocations)},'
+        f"{_pairs_text(entry.expired)},{created},{entry.recovered},{entry.indebted},{debts}]"
+    )
 
 
-def _lot_text(lot: LotState, member: str, instant: int, at: str) -> str:
+def _lot_text(lot: LotState, member: str) -> str:
     (
         currency, ends, available_at, place, id_, _, fund, cost, earned_at, rule, origin, original, is_issue, left,
         written,
     ) = lot  # fmt: skip
-    name = _quote(id_)
     return (
-        f'[{name},{member},{_quote(currency)},{_quote(fund)},"{cost!s}",{at if earned_at == instant else earned_at},'
-        f"{at if available_at == instant else available_at},{'null' if ends == NEVER else ends},"
-        f"{_quote(rule) if rule else _EMPTY},{name if origin == id_ else _quote(origin)},{original},"
-        f"[{place[0]},{place[1]}],{'true' if is_issue else 'false'},{left},{written}]"
+        f'[{_quote(id_)},{member},{_quote(currency)},{_quote(fund)},"{cost!s}",{earned_at},{available_at},'
+        f"{'null' if ends == NEVER else ends},{_quote(rule)},{_quote(origin)},{original},[{place[0]},{place[1]}],"
+        f"{'true' if is_issue else 'false'},{left},{written}]"
     )
+
+
+#: An entry from its expired points on, when nothing of that stands in it; and after the lot that it created.
+_NOTHING_MORE, _NO_MORE_DEBTS = ((), (), 0, 0, ()), (0, 0, ())
+
+
+def _earn_text(entry: Entry, at: int) -> str | None:
+    """Return the text of an earn that only made its lot, in a third of the time: most entries are earns and spends.
+
+    What stands in it several times is written once, so where the lot is not what its command says it gives up.
+    """
+    command: Any = entry.command
+    (
+        currency, ends, usable, (place, within), id_, member, fund, cost, earned_at, rule, origin, original, is_issue,
+        left, written,
+    ) = entry.created[0]  # fmt: skip
+    expires_at, available_at, points = command.expires_at, command.available_at, command.points
+    said = (command.currency, command.fund, command.rule, points, points, at, id_, 0, True, (member,))
+    if (
+        said != (currency, fund, rule, original, left, earned_at, origin, written, is_issue, entry.members)
+        or (entry.currency, entry.allocations, entry.expired, command.member) != (currency, (), (), member)
+        or entry[-3:] != _NO_MORE_DEBTS
+        or len(entry.created) > 1
+        or ends != (NEVER if expires_at is None else micros(expires_at))
+    ):
+        return None
+    unit, payer, name, when = _quote(currency), _quote(fund), _quote(id_), str(at)
+    whose = _quote(rule) if rule else _EMPTY
+    until = "null" if expires_at is None else str(ends)
+    since = "null" if available_at is None else micros(available_at)
+    return (
+        f'["earn",[{unit},{_source(command)},{points},{payer},{whose},{when},{since},{until},0],{unit},'
+        f'[["fund:{payer[1:]},{unit},-{points},""],[0,{unit},{points},{name}]],[],[],'
+        f'[[{name},0,{unit},{payer},"{cost!s}",{when},{when if usable == at else usable},{until},{whose},{name},{points},'
+        f"[{place},{within}],true,{points},0]],0,0,[]]"
+    )
+
+
+def _spend_text(entry: Entry, at: int) -> str | None:
+    """Return the text of a spend that only took points from lots."""
+    command: Any = entry.command
+    currency, funds, points = entry.currency, command.funds, command.points
+    if command.currency != currency or entry[-5:] != _NOTHING_MORE or entry.members != (command.member,):
+        return None
+    unit, sink = _quote(currency), _quote(command.sink)
+    legs, allocations = [], []
+    for lot, taken in entry.allocations:
+        name = _quote(lot)
+        legs.append(f"[0,{unit},-{taken},{name}],")
+        allocations.append(f"[{name},{taken}]")
+    return (
+        f'["spend",[{unit},{_source(command)},{points},{sink},{at},'
+        f"{'null' if funds is None else _list(map(_quote, funds))},0],{unit},"
+        f'[{"".join(legs)}["sink:{sink[1:]},{unit},{points},""]],[{",".join(allocations)}],[],[],0,0,[]]'
+    )
+
+
+def _source(command: Command) -> str:
+    """Return a command's reason, event and reference, which are nearly always empty."""
+    reason, event, reference = command.reason, command.event, command.reference
+    if reason or event or reference:
+        return f"{_quote(reason)},{_quote(event)},{_quote(reference)}"
+    return '"","",""'
+
+
+#: Entries whose legs follow from the rest have a writer of their own; it returns None when it is not for one.
+_QUICK: dict[type[Command], Callable[[Entry, int], str | None]] = {Earn: _earn_text, Spend: _spend_text}
 
 
 def read(id_: str, sequence: int, members: tuple[str, ...], text: str) -> Entry:
@@ -226,14 +258,14 @@ def read(id_: str, sequence: int, members: tuple[str, ...], text: str) -> Entry:
         at=command.at,
         currency=currency,
         command=command,
-        legs=tuple((account(name), unit, points, lot) for name, unit, points, lot in legs),
+        own_legs=tuple((account(name), unit, points, lot) for name, unit, points, lot in legs),
         allocations=_pairs(allocations),
         expired=_pairs(expired),
         created=tuple(_lot(lot, members) for lot in created),
         recovered=recovered,
         indebted=indebted,
         debts=tuple((origin, fund, points) for origin, fund, points in debts),
-    )
+    ).as_kept()
 
 
 def instant_of(text: str) -> int:
