@@ -111,7 +111,7 @@ class Session:
             rows = wire.rows(sql.wallet if one else sql.wallets, what)
         for member in members:
             self.rows[member] = self.wallets[member] = None
-        found = [WalletRow(*row) for row in rows]
+        found = [*map(WalletRow._make, rows)]
         self.rows.update((row.member, row) for row in found)
         used = [row for row in found if row.length]
         if not used:

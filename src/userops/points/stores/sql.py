@@ -120,7 +120,7 @@ class SqlStore:
     ) -> T:
         """Run `work` on the books and keep what it changed; run it again when the database asks for it."""
         named = {member for command in commands for member in members_of(command)}
-        ids = sorted({id_ for one in commands if isinstance(id_ := getattr(one, "id", None), str)})
+        ids = [*{id_: None for one in commands if isinstance(id_ := getattr(one, "id", None), str)}]
         claims = _claims(commands) if self._driver.locks_rows else NO_CLAIMS
 
         def attempt(trial: Try) -> T:
@@ -152,6 +152,7 @@ class SqlStore:
             session.load(sorted(trial.members), is_blind=is_blind)
         if ids:
             session.know_ids(ids)
+        if self._driver.locks_rows:
             session.unclaimed.update(set(ids).difference(session.claimed))
         return session
 

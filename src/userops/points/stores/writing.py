@@ -33,10 +33,10 @@ class Outdated(Exception):
 class _Chain:
     """A wallet's chain as it grows in this transaction."""
 
-    __slots__ = ("length", "name", "row", "tip")
+    __slots__ = ("length", "name", "no", "row", "tip")
 
     def __init__(self, row: WalletRow) -> None:
-        self.row, self.length, self.tip = row, row.length, bytes(row.tip)
+        self.row, self.no, self.length, self.tip = row, row.no, row.length, bytes(row.tip)
         #: What stands for the member in the bytes that a link covers.
         self.name = chain.measured(row.commitment)
 
@@ -107,21 +107,22 @@ def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]
     others: list[tuple[Any, ...]] = []
     for entry in changes.entries:
         id_, sequence, members, command = entry.id, entry.sequence, entry.members, entry.command
-        content, at = recording.written(entry)
+        text, at = recording.written(entry)
+        content, named, count = text.encode(), id_.encode(), len(members)
         first = chains[members[0]]
-        named = first.name if len(members) == 1 else b"".join([chains[member].name for member in members])
-        link = sha256(chain.measured(id_) + chain.measured(content) + named).digest()
-        first.tip = tip = sha256(first.tip + link).digest()
-        first.length = length = first.length + 1
-        for position in range(1, len(members)):
+        names = first.name if count == 1 else b"".join([chains[member].name for member in members])
+        # The digest of what `chain.link_bytes` gives.
+        link = sha256(b"%d:%b%d:%b%b" % (len(named), named, len(content), content, names)).digest()
+        place, first.tip = first.length, (tip := sha256(first.tip + link).digest())
+        first.length = place + 1
+        for position in range(1, count):
             mine = chains[members[position]]
             mine.tip = sha256(mine.tip + link).digest()
-            others.append((mine.row.no, mine.length, sequence, position))
+            others.append((mine.no, mine.length, sequence, position))
             mine.length += 1
         entries.append((
-            sequence, id_, first.row.no, length - 1, len(members), entry_seal(tip, sequence, None),
-            command.event or None, getattr(command, "rule", None) or None, command.reference or None, None,
-            content, at,
+            sequence, id_, first.no, place, count, entry_seal(tip, sequence, None), command.event or None,
+            getattr(command, "rule", None) or None, command.reference or None, None, text, at,
         ))  # fmt: skip
     if entries and changes.counters:
         entries[-1] = _counted_with(entries[-1], tip, changes.counters)
@@ -141,12 +142,12 @@ def entry_seal(tip: bytes, sequence: int, counts: str | None) -> bytes:
     """Return what ties an entry's row to its chain."""
     if counts:
         return chain.extend(tip, chain.canonical((sequence, counts)))
-    number = str(sequence)
-    return chain.extend(tip, (_UNCOUNTED[len(number)] + number + "s0:").encode())
+    number = b"%d" % sequence
+    return sha256(tip + sha256(_UNCOUNTED[len(number)] + number + b"s0:").digest()).digest()
 
 
 #: How the canonical bytes of (sequence, "") begin, by the digits of the sequence: without counts, as nearly all are.
-_UNCOUNTED = [chain.canonical((10**digits // 10, "")).decode()[: -digits - 3] for digits in range(20)]
+_UNCOUNTED = [chain.canonical((10**digits // 10, ""))[: -digits - 3] for digits in range(20)]
 
 
 def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
@@ -154,7 +155,7 @@ def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -
     made, moved = [], []
     for lot in changes.lots.values():
         if lot.id in new:
-            made.append(lot_values(lot, chains[lot.member].row.no))
+            made.append(lot_values(lot, chains[lot.member].no))
         else:
             moved.append((lot.ends, lot.left, lot.written, lot.id))
     if made:
@@ -192,7 +193,7 @@ def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) 
     for hold in (*changes.holds.values(), *lapsed.values()):
         is_open = int(hold.id in after)
         if hold.id in new:
-            made.append(_hold_values(hold, chains[hold.member].row.no, is_open))
+            made.append(_hold_values(hold, chains[hold.member].no, is_open))
         else:
             closed.append((hold.resolved_by, hold.resolved_at, is_open, hold.id))
     if made:
@@ -214,7 +215,7 @@ def _write_wallets(session: Session, changes: Changes, chains: dict[str, _Chain]
         mine, debts = chains[member], ""
         if wallet.debts:
             debts = _encode([(d.entry, d.fund, d.currency, d.at, d.points) for d in wallet.debts])
-        moved.append((wallet.latest, wallet.length, mine.tip, debts, len(wallet.holds), mine.row.no))
+        moved.append((wallet.latest, wallet.length, mine.tip, debts, len(wallet.holds), mine.no))
     if moved:
         session.wire.run_many(session.sql.move_wallet, moved)
 
