@@ -92,10 +92,13 @@ class Session:
 
     def open_one(self, member: str, id_: str, *, is_blind: bool) -> None:
         """Read what one command needs in one query: the wallet, whether its id is new, and the last sequence."""
-        ((known, self._last, *row),) = self.wire.rows(self.sql.opening, (id_, id_, id_, member))
+        ((known, last, *values),) = self.wire.rows(self.sql.opening, (id_, id_, id_, member))
+        self._last = last or 0
         if known is None:
             self.unknown.add(id_)
-        self.load((member,), [row] if row[0] is not None else (), is_blind=is_blind)
+        self.rows[member] = self.wallets[member] = None
+        if values[0] is not None:
+            self._take([WalletRow._make(values)], is_blind=is_blind)
 
     def load(
         self, members: Sequence[str], rows: Sequence[Sequence[Any]] | None = None, *, is_blind: bool = False
@@ -104,34 +107,42 @@ class Session:
 
         With `is_blind` lots are left out: whoever only gives points looks at none.
         """
-        sql, wire = self.sql, self.wire
-        one = len(members) == 1
         if rows is None:
+            one = len(members) == 1
             what: Any = (members[0],) if one else (self.driver.many(list(members)),)
-            rows = wire.rows(sql.wallet if one else sql.wallets, what)
+            rows = self.wire.rows(self.sql.wallet if one else self.sql.wallets, what)
         for member in members:
             self.rows[member] = self.wallets[member] = None
-        found = [*map(WalletRow._make, rows)]
-        self.rows.update((row.member, row) for row in found)
-        used = [row for row in found if row.length]
+        self._take([*map(WalletRow._make, rows)], is_blind=is_blind)
+
+    def _take(self, rows: Sequence[WalletRow], *, is_blind: bool) -> None:
+        """Remember wallets' rows, and what their lots and holds make of those that have entries."""
+        self.rows.update((row.member, row) for row in rows)
+        used = [row for row in rows if row.length]
         if not used:
             return
         lots = {} if is_blind else self._living_lots(used)
-        holds: dict[str, list[HoldState]] = {}
-        if any(row.open_holds for row in used):
-            which: Any = (used[0].no,) if one else (self.driver.many([row.no for row in used]),)
-            for values in wire.rows(sql.open_holds if one else sql.open_holds_of_many, which):
-                holds.setdefault(values[-1], []).append(hold_state(values))
+        holds = self._open_holds(used) if any(row.open_holds for row in used) else {}
         for row in used:
             held = holds.get(row.member, ())
+            there = [*lots.get(row.member, ()), *(self._held_alive(row, held) if held else ())]
             self.wallets[row.member] = Wallet(
                 row.member,
-                in_order([*lots.get(row.member, ()), *(self._held_alive(row, held) if held else ())]),
+                in_order(there) if there else (),
                 tuple(held),
                 read_debts(row) if row.debts else (),
                 row.latest,
                 row.length,
             )
+
+    def _open_holds(self, rows: Sequence[WalletRow]) -> dict[str, list[HoldState]]:
+        """Return the open holds of each wallet."""
+        sql, one = self.sql, len(rows) == 1
+        which: Any = (rows[0].no,) if one else (self.driver.many([row.no for row in rows]),)
+        holds: dict[str, list[HoldState]] = {}
+        for values in self.wire.rows(sql.open_holds if one else sql.open_holds_of_many, which):
+            holds.setdefault(values[-1], []).append(hold_state(values))
+        return holds
 
     def _living_lots(self, rows: Sequence[WalletRow]) -> dict[str, list[LotState]]:
         """Return the open lots of each wallet that are alive after its latest entry."""

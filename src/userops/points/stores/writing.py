@@ -180,7 +180,7 @@ def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) 
     before = {
         hold.id: hold
         for member in changes.wallets
-        if (wallet := session.wallet(member)) is not None
+        if (wallet := session.wallet(member)) is not None and wallet.holds
         for hold in wallet.holds
     }
     if not before and not changes.holds:
