@@ -103,7 +103,7 @@ def test_an_entry_reads_back_from_its_text(entry):
     assert recording.read(entry.id, entry.sequence, entry.members, text) == entry
 
 
-@pytest.mark.parametrize("sequence", [1, 9, 10, 99, 100, 12_345, 2**31, 10**18, 2**63 - 1])
+@pytest.mark.parametrize("sequence", [-(2**63), -1, 0, 1, 9, 10, 99, 100, 12_345, 2**31, 10**18, 2**63 - 1])
 def test_a_seal_covers_the_sequence_and_the_counts_in_canonical_bytes(sequence):
     tip = bytes(range(32))
     assert entry_seal(tip, sequence, None) == chain.extend(tip, chain.canonical((sequence, "")))

@@ -343,7 +343,8 @@ class Session:
     def next_sequence(self, recorded: int) -> int:
         """Return the sequence of the next entry: drawn, where writers do not wait for one another."""
         if not self.is_posting or self.driver.is_gapless:
-            return self.last_sequence() + recorded + 1
+            last = self._last
+            return (self.last_sequence() if last is None else last) + recorded + 1
         if not self._drawn:
             self._drawn = self.driver.draw(self.wire, min(max(1, recorded), 100))
         return self._drawn.pop(0)

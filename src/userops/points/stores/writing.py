@@ -147,7 +147,7 @@ def entry_seal(tip: bytes, sequence: int, counts: str | None) -> bytes:
 
 
 #: How the canonical bytes of (sequence, "") begin, by the digits of the sequence: without counts, as nearly all are.
-_UNCOUNTED = [chain.canonical((10**digits // 10, ""))[: -digits - 3] for digits in range(20)]
+_UNCOUNTED = [chain.canonical((10**digits // 10, ""))[: -digits - 3] for digits in range(21)]
 
 
 def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
