@@ -99,8 +99,17 @@ def link_bytes(id_: str, content: str, commitments: Sequence[str]) -> bytes:
     >>> link_bytes("ab", "c", ()) == link_bytes("a", "bc", ())
     False
     """
-    parts = [text.encode() for text in (id_, content, *commitments)]
-    return b"".join([f"{len(part)}:".encode() + part for part in parts])
+    return b"".join(map(measured, (id_, content, *commitments)))
+
+
+def measured(text: str) -> bytes:
+    """Return a text's bytes preceded by their number.
+
+    >>> measured("ab")
+    b'2:ab'
+    """
+    content = text.encode()
+    return b"%d:%b" % (len(content), content)
 
 
 def extend(tip: bytes, content: bytes) -> bytes:

@@ -38,6 +38,8 @@ from userops.points.values import NEVER, Allocations, Entry, LotState
 
 _MEMBERS = ("member", "to")
 _ACCOUNTS = ("wallet:", "debt:")
+#: How an empty text is written.
+_EMPTY = '""'
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -118,7 +120,23 @@ _BY_NAME = {kind.__name__.lower(): form for kind, form in _BY_TYPE.items()}
 
 
 def write(entry: Entry) -> str:
-    """Return an entry as text: all of it but its id, its sequence and the names of its members.
+    """Return an entry as text: all of it but its id, its sequence and the names of its members."""
+    return written(entry)[0]
+
+
+def written(entry: Entry) -> tuple[str, int]:
+    """Return an entry as text, and when it took effect, in microseconds since 1970."""
+    instant = micros(entry.command.at)
+    if entry.own_legs is None:
+        quick = _QUICK.get(type(entry.command))
+        text = None if quick is None else quick(entry, instant)
+        if text is not None:
+            return text, instant
+    return whole_text(entry), instant
+
+
+def whole_text(entry: Entry) -> str:
+    """Return the text of any entry.
 
     It is JSON without spaces, put together here, for that takes a third of the time of encoding nested lists.
     """
@@ -148,10 +166,77 @@ def _lot_text(lot: LotState, member: str) -> str:
         written,
     ) = lot  # fmt: skip
     return (
-        f'[{_quote(id_)},{member},{_quote(currency)},{_quote(fund)},"{cost}",{earned_at},{available_at},'
+        f'[{_quote(id_)},{member},{_quote(currency)},{_quote(fund)},"{cost!s}",{earned_at},{available_at},'
         f"{'null' if ends == NEVER else ends},{_quote(rule)},{_quote(origin)},{original},[{place[0]},{place[1]}],"
         f"{'true' if is_issue else 'false'},{left},{written}]"
     )
+
+
+#: An entry from its expired points on, when nothing of that stands in it; and after the lot that it created.
+_NOTHING_MORE, _NO_MORE_DEBTS = ((), (), 0, 0, ()), (0, 0, ())
+
+
+def _earn_text(entry: Entry, at: int) -> str | None:
+    """Return the text of an earn that only made its lot, in a third of the time: most entries are earns and spends.
+
+    What stands in it several times is written once, so where the lot is not what its command says it gives up.
+    """
+    command: Any = entry.command
+    (
+        currency, ends, usable, (place, within), id_, member, fund, cost, earned_at, rule, origin, original, is_issue,
+        left, written,
+    ) = entry.created[0]  # fmt: skip
+    expires_at, available_at, points = command.expires_at, command.available_at, command.points
+    said = (command.currency, command.fund, command.rule, points, points, at, id_, 0, True, (member,))
+    if (
+        said != (currency, fund, rule, original, left, earned_at, origin, written, is_issue, entry.members)
+        or (entry.currency, entry.allocations, entry.expired, command.member) != (currency, (), (), member)
+        or entry[-3:] != _NO_MORE_DEBTS
+        or len(entry.created) > 1
+        or ends != (NEVER if expires_at is None else micros(expires_at))
+    ):
+        return None
+    unit, payer, name, when = _quote(currency), _quote(fund), _quote(id_), str(at)
+    whose = _quote(rule) if rule else _EMPTY
+    until = "null" if expires_at is None else str(ends)
+    since = "null" if available_at is None else micros(available_at)
+    return (
+        f'["earn",[{unit},{_source(command)},{points},{payer},{whose},{when},{since},{until},0],{unit},'
+        f'[["fund:{payer[1:]},{unit},-{points},""],[0,{unit},{points},{name}]],[],[],'
+        f'[[{name},0,{unit},{payer},"{cost!s}",{when},{when if usable == at else usable},{until},{whose},{name},{points},'
+        f"[{place},{within}],true,{points},0]],0,0,[]]"
+    )
+
+
+def _spend_text(entry: Entry, at: int) -> str | None:
+    """Return the text of a spend that only took points from lots."""
+    command: Any = entry.command
+    currency, funds, points = entry.currency, command.funds, command.points
+    if command.currency != currency or entry[-5:] != _NOTHING_MORE or entry.members != (command.member,):
+        return None
+    unit, sink = _quote(currency), _quote(command.sink)
+    legs, allocations = [], []
+    for lot, taken in entry.allocations:
+        name = _quote(lot)
+        legs.append(f"[0,{unit},-{taken},{name}],")
+        allocations.append(f"[{name},{taken}]")
+    return (
+        f'["spend",[{unit},{_source(command)},{points},{sink},{at},'
+        f"{'null' if funds is None else _list(map(_quote, funds))},0],{unit},"
+        f'[{"".join(legs)}["sink:{sink[1:]},{unit},{points},""]],[{",".join(allocations)}],[],[],0,0,[]]'
+    )
+
+
+def _source(command: Command) -> str:
+    """Return a command's reason, event and reference, which are nearly always empty."""
+    reason, event, reference = command.reason, command.event, command.reference
+    if reason or event or reference:
+        return f"{_quote(reason)},{_quote(event)},{_quote(reference)}"
+    return '"","",""'
+
+
+#: Entries whose legs follow from the rest have a writer of their own; it returns None when it is not for one.
+_QUICK: dict[type[Command], Callable[[Entry, int], str | None]] = {Earn: _earn_text, Spend: _spend_text}
 
 
 def read(id_: str, sequence: int, members: tuple[str, ...], text: str) -> Entry:

@@ -158,3 +158,35 @@ def test_an_extension_of_thousands_of_lots_is_one_row(tmp_path, monkeypatch):
             sizes = wire.rows("SELECT length(content) FROM ledger_entry WHERE id LIKE 'x-%'")
         assert counts[0] == counts[1]
         assert len(set(sizes)) == 1
+
+
+def test_an_earn_takes_six_statements_a_spend_seven(tmp_path, monkeypatch):
+    """One query tells the wallet, that the id is new and the last sequence; who only gives looks at no lots."""
+    statements, plain = [], Wire.run
+
+    def noting(wire, statement, parameters=()):
+        statements.append(" ".join(statement.split()[:3]))
+        plain(wire, statement, parameters)
+
+    with Ledger.open(tmp_path / "points.db") as ledger:
+        ledger.add_fund(Fund("sales"))
+        for n in range(3):
+            ledger.post(Earn(id=f"e{n}", member="ann", points=90, fund="sales", at=T0))
+        monkeypatch.setattr(Wire, "run", noting)
+        ledger.post(Earn(id="e", member="ann", points=90, fund="sales", at=T0))
+        earn = statements.copy()
+        statements.clear()
+        ledger.post(Spend(id="s", member="ann", points=100, sink="shop", at=T0))
+        monkeypatch.setattr(Wire, "run", plain)
+        begun = ["BEGIN IMMEDIATE", "SELECT (SELECT ledger_entry.id"]
+        lots = ["SELECT ledger_lot.id, ledger_lot.wallet,"]
+        entry, wallet = ["INSERT INTO ledger_entry"], ["UPDATE ledger_wallet SET", "COMMIT"]
+        assert earn == [*begun, *entry, "INSERT INTO ledger_lot", *wallet]
+        assert [one for one in statements if one != "UPDATE ledger_lot SET"] == [
+            *begun,
+            *lots,
+            *entry,
+            *wallet,
+        ]
+        assert [lot.points for lot in ledger.lots("ann", T0)] == [80, 90, 90]
+        assert ledger.audit() == ()

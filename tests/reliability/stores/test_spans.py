@@ -5,7 +5,9 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from userops.points import Earn, Fund, Ledger, Reverse
+import pytest
+
+from userops.points import Earn, Expire, Fund, Ledger, Reverse, Spend
 
 START = datetime(2027, 2, 26, 20, tzinfo=UTC)
 
@@ -62,19 +64,33 @@ def test_every_store_finds_the_same_entries_of_a_rule_in_a_span(new_url):
     assert answers[0][1] == {f"c{n}": 2 for n in range(9)}
 
 
-def test_a_ledger_of_version_2_is_lifted_and_finds_the_same(new_url, request):
+#: What puts a ledger back to version 3, and that to version 2.
+TO_3 = [
+    "DROP INDEX ledger_lot_wallet",
+    "DROP INDEX ledger_lot_due",
+    "CREATE INDEX ledger_lot_open ON ledger_lot (wallet, expires_at) WHERE remaining > written",
+    "CREATE INDEX ledger_lot_wallet ON ledger_lot (wallet, expires_at)",
+    "CREATE INDEX ledger_lot_due ON ledger_lot (expires_at) WHERE remaining > written",
+    "UPDATE ledger_meta SET value = '3' WHERE name = 'version'",
+]
+TO_2 = [
+    *TO_3,
+    "DROP INDEX ledger_entry_rule",
+    "ALTER TABLE ledger_entry DROP COLUMN at",
+    "CREATE INDEX ledger_entry_rule ON ledger_entry (wallet, rule) WHERE rule IS NOT NULL",
+    "UPDATE ledger_meta SET value = '2' WHERE name = 'version'",
+]
+
+
+@pytest.mark.parametrize("down", [TO_2, TO_3], ids=["2", "3"])
+def test_a_ledger_of_an_older_version_is_lifted_and_finds_the_same(new_url, request, down):
     url = new_url()
-    down = [
-        "DROP INDEX ledger_entry_rule",
-        "ALTER TABLE ledger_entry DROP COLUMN at",
-        "CREATE INDEX ledger_entry_rule ON ledger_entry (wallet, rule) WHERE rule IS NOT NULL",
-        "UPDATE ledger_meta SET value = '2' WHERE name = 'version'",
-    ]
     with Ledger.open(url) as ledger:
         ledger.add_fund(Fund("x"))
         for n in range(5):
             at = START + timedelta(hours=n)
-            ledger.post(Earn(id=f"c{n}", member="u", points=5, fund="x", rule="r", at=at))
+            ends = START + timedelta(days=6 + n) if n < 4 else None
+            ledger.post(Earn(id=f"c{n}", member="u", points=5, fund="x", rule="r", at=at, expires_at=ends))
         head = ledger.head
     if url.startswith("postgresql"):
         request.getfixturevalue("postgres").sql("; ".join(down), url.rpartition("/")[2])
@@ -89,4 +105,8 @@ def test_a_ledger_of_version_2_is_lifted_and_finds_the_same(new_url, request):
 
         assert ledger.transact(["u"], look) == ["c3", "c4"]
         assert ledger.head == head
+        assert ledger.audit() == ()
+        spend = Spend(id="s", member="u", points=12, sink="shop", at=START + timedelta(hours=5))
+        assert ledger.post(spend).allocations == (("c0", 5), ("c1", 5), ("c2", 2))
+        assert ledger.post(Expire(at=START + timedelta(days=10))).expired == (("c2", 3), ("c3", 5))
         assert ledger.audit() == ()

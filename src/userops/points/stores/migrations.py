@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from userops.errors import IncompatibleLedger
 from userops.points import recording
 from userops.points.stores.rows import UNREADABLE, damaged
-from userops.points.stores.schema import DUE, RULE, VERSION, entry
+from userops.points.stores.schema import DUE, LOTS, RULE, VERSION, entry
 from userops.points.stores.statements import Statements, table_order
 from userops.points.stores.wire import Wire
 
@@ -39,8 +39,8 @@ def salt_check(salt: bytes) -> str:
 
 def _from_1(wire: Wire, sql: Statements, dialect: Dialect) -> None:
     """Version 2 finds due lots by an index."""
-    del sql
-    wire.run(_ddl(CreateIndex(DUE), dialect))
+    del sql, dialect
+    wire.run("CREATE INDEX ledger_lot_due ON ledger_lot (expires_at) WHERE remaining > written")
 
 
 def _type_of(dialect: Dialect) -> str:
@@ -61,6 +61,15 @@ def _from_2(wire: Wire, sql: Statements, dialect: Dialect) -> None:
     wire.run(_ddl(CreateIndex(RULE), dialect))
 
 
+def _from_3(wire: Wire, sql: Statements, dialect: Dialect) -> None:
+    """Version 4 finds a wallet's open lots and its closed ones by one index; what never expires is never due."""
+    del sql
+    for name in ("ledger_lot_open", "ledger_lot_wallet", "ledger_lot_due"):
+        wire.run(f"DROP INDEX {name}")
+    for index in (LOTS, DUE):
+        wire.run(_ddl(CreateIndex(index), dialect))
+
+
 def _instant_of(row: Sequence[Any]) -> int:
     try:
         return recording.instant_of(row[-1])
@@ -69,7 +78,7 @@ def _instant_of(row: Sequence[Any]) -> int:
 
 
 #: What lifts a ledger of each older version by one.
-_STEPS: dict[int, Callable[[Wire, Statements, Dialect], None]] = {1: _from_1, 2: _from_2}
+_STEPS: dict[int, Callable[[Wire, Statements, Dialect], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
 
 
 def lift(wire: Wire, sql: Statements, dialect: Dialect) -> None:

@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
-
-from attrs import frozen
+from typing import Any, NamedTuple
 
 from userops.core.calendar import micros
 from userops.core.commands import Command
@@ -34,9 +32,8 @@ def damaged(table: str, row: object) -> DamagedLedger:
     )
 
 
-@frozen
-class WalletRow:
-    """What a wallet's row says beyond the running state."""
+class WalletRow(NamedTuple):
+    """What a wallet's row says beyond the running state. (A named tuple, as each posting reads one.)"""
 
     no: int
     member: str

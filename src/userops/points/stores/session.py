@@ -90,38 +90,72 @@ class Session:
             found = self.wire.rows(self.sql.known_ids, (self.driver.many(ids),) * 3)
         self.unknown.update(set(ids).difference(row[0] for row in found))
 
-    def load(self, members: Sequence[str], rows: Sequence[Sequence[Any]] | None = None) -> None:
-        """Read the running state of wallets: in three queries, however many they are."""
-        sql, wire = self.sql, self.wire
-        one = len(members) == 1
-        what: Any = (members[0],) if one else (self.driver.many(list(members)),)
+    def open_one(self, member: str, id_: str, *, is_blind: bool) -> None:
+        """Read what one command needs in one query: the wallet, whether its id is new, and the last sequence."""
+        ((known, last, *values),) = self.wire.rows(self.sql.opening, (id_, id_, id_, member))
+        self._last = last or 0
+        if known is None:
+            self.unknown.add(id_)
+        self.rows[member] = self.wallets[member] = None
+        if values[0] is not None:
+            self._take([WalletRow._make(values)], is_blind=is_blind)
+
+    def load(
+        self, members: Sequence[str], rows: Sequence[Sequence[Any]] | None = None, *, is_blind: bool = False
+    ) -> None:
+        """Read the running state of wallets: in three queries, however many they are.
+
+        With `is_blind` lots are left out: whoever only gives points looks at none.
+        """
         if rows is None:
-            rows = wire.rows(sql.wallet if one else sql.wallets, what)
-        found = [WalletRow(*row) for row in rows]
+            one = len(members) == 1
+            what: Any = (members[0],) if one else (self.driver.many(list(members)),)
+            rows = self.wire.rows(self.sql.wallet if one else self.sql.wallets, what)
         for member in members:
             self.rows[member] = self.wallets[member] = None
-        used = [row for row in found if row.length]
-        self.rows.update((row.member, row) for row in found)
+        self._take([*map(WalletRow._make, rows)], is_blind=is_blind)
+
+    def _take(self, rows: Sequence[WalletRow], *, is_blind: bool) -> None:
+        """Remember wallets' rows, and what their lots and holds make of those that have entries."""
+        self.rows.update((row.member, row) for row in rows)
+        used = [row for row in rows if row.length]
         if not used:
             return
-        which: Any = (used[0].no,) if one else (self.driver.many([row.no for row in used]),)
-        lots: dict[str, list[LotState]] = {}
-        for values in wire.rows(sql.living_lots if one else sql.living_lots_of_many, which):
-            lots.setdefault(values[-1], []).append(self._lot(values))
-        holds: dict[str, list[HoldState]] = {}
-        if any(row.open_holds for row in used):
-            for values in wire.rows(sql.open_holds if one else sql.open_holds_of_many, which):
-                holds.setdefault(values[-1], []).append(hold_state(values))
+        lots = {} if is_blind else self._living_lots(used)
+        holds = self._open_holds(used) if any(row.open_holds for row in used) else {}
         for row in used:
             held = holds.get(row.member, ())
+            there = [*lots.get(row.member, ()), *(self._held_alive(row, held) if held else ())]
             self.wallets[row.member] = Wallet(
-                member=row.member,
-                lots=in_order([*lots.get(row.member, ()), *self._held_alive(row, held)]),
-                holds=tuple(held),
-                debts=read_debts(row),
-                latest=row.latest,
-                length=row.length,
+                row.member,
+                in_order(there) if there else (),
+                tuple(held),
+                read_debts(row) if row.debts else (),
+                row.latest,
+                row.length,
             )
+
+    def _open_holds(self, rows: Sequence[WalletRow]) -> dict[str, list[HoldState]]:
+        """Return the open holds of each wallet."""
+        sql, one = self.sql, len(rows) == 1
+        which: Any = (rows[0].no,) if one else (self.driver.many([row.no for row in rows]),)
+        holds: dict[str, list[HoldState]] = {}
+        for values in self.wire.rows(sql.open_holds if one else sql.open_holds_of_many, which):
+            holds.setdefault(values[-1], []).append(hold_state(values))
+        return holds
+
+    def _living_lots(self, rows: Sequence[WalletRow]) -> dict[str, list[LotState]]:
+        """Return the open lots of each wallet that are alive after its latest entry."""
+        if len(rows) == 1:
+            (row,) = rows
+            found = self.wire.rows(self.sql.living_lots, (row.no, row.latest))
+            return {row.member: [self._lot((*values, row.member)) for values in found]}
+        lots: dict[str, list[LotState]] = {}
+        for values in self.wire.rows(
+            self.sql.living_lots_of_many, (self.driver.many([row.no for row in rows]),)
+        ):
+            lots.setdefault(values[-1], []).append(self._lot(values))
+        return lots
 
     def _held_alive(self, row: WalletRow, holds: Iterable[HoldState]) -> list[LotState]:
         """Return the lots past their expiry of which a hold keeps points alive."""
@@ -309,7 +343,8 @@ class Session:
     def next_sequence(self, recorded: int) -> int:
         """Return the sequence of the next entry: drawn, where writers do not wait for one another."""
         if not self.is_posting or self.driver.is_gapless:
-            return self.last_sequence() + recorded + 1
+            last = self._last
+            return (self.last_sequence() if last is None else last) + recorded + 1
         if not self._drawn:
             self._drawn = self.driver.draw(self.wire, min(max(1, recorded), 100))
         return self._drawn.pop(0)

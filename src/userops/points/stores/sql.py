@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
-from attrs import define, field
 from numpy.random import Generator
 from sqlalchemy.engine import Dialect
 
 from userops.core.calendar import micros
 from userops.core.chance import stream
-from userops.core.commands import Capture, Expire, Release, Reverse
+from userops.core.commands import Capture, Earn, Expire, Note, Release, Reverse
 from userops.errors import IncompatibleLedger, InvalidValue, StoreUnavailable
 from userops.points import chain
 from userops.points.books import Books, Store, members_of
@@ -23,6 +22,7 @@ from userops.points.stores.checking import AuditedSession
 from userops.points.stores.declared import Declared
 from userops.points.stores.session import MOST_CLAIMS, NotLocked, Session
 from userops.points.stores.statements import Statements
+from userops.points.stores.trying import Transaction, Try
 from userops.points.stores.wire import NO_CLAIMS, Driver, Wire
 from userops.points.stores.writing import (
     Outdated,
@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 #: The statements of each dialect; nothing in them changes.
 _COMPILED: dict[tuple[str, str], Statements] = {}
+
+#: Commands that look at no lots of their member's wallet.
+_GIVING = frozenset({Earn, Note})
 
 #: The first wait before a transaction is tried again, doubled each time up to the last.
 _FIRST_WAIT, _LAST_WAIT = 0.002, 0.25
@@ -77,23 +80,6 @@ def _sqlite_path(text: str) -> str:
     return text
 
 
-@define
-class _Try:
-    """What earlier tries of a transaction taught: what to lock before anything is read."""
-
-    members: set[str]
-    claims: Mapping[str, bool] = NO_CLAIMS
-    periods: set[tuple[str, str]] = field(factory=set)
-    counters: set[str] = field(factory=set)
-    lockings: int = 0
-    failures: int = 0
-    #: A commit failed: it may have been kept all the same, and the next try will see.
-    is_in_doubt: bool = False
-    #: What the doubtful commit would have kept: an entry's id, or a posted `Expire`'s.
-    doubtful: str = ""
-    erased: str = ""
-
-
 class SqlStore:
     """The contract of a store, over a driver."""
 
@@ -104,10 +90,10 @@ class SqlStore:
         self._sql = _statements(driver.dialect)
         self._declared = Declared()
 
-        def prepare(trial: _Try) -> None:
+        def prepare(trial: Try) -> None:
             with self._driver.connection() as wire:
                 self._driver.check(wire)
-            with self._driver.connection() as wire, self._transaction(wire, trial):
+            with self._driver.connection() as wire, Transaction(self._driver, wire, trial):
                 self._prepare(wire)
 
         self._retrying(prepare)
@@ -134,45 +120,55 @@ class SqlStore:
     ) -> T:
         """Run `work` on the books and keep what it changed; run it again when the database asks for it."""
         named = {member for command in commands for member in members_of(command)}
-        trial = _Try({*members, *named}, _claims(commands))
-        ids = sorted({id_ for one in commands if isinstance(id_ := getattr(one, "id", None), str)})
+        ids = [*{id_: None for one in commands if isinstance(id_ := getattr(one, "id", None), str)}]
+        claims = _claims(commands) if self._driver.locks_rows else NO_CLAIMS
 
-        def attempt(trial: _Try) -> T:
-            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
-                session = self._begin(wire, trial, commands)
-                if ids:
-                    session.know_ids(ids)
-                    session.unclaimed.update(set(ids).difference(session.claimed))
+        def attempt(trial: Try) -> T:
+            with self._driver.connection() as wire, Transaction(self._driver, wire, trial) as transaction:
+                session = self._begin(wire, trial, commands, ids)
                 books = Books(session)
                 result = work(books)
-                keeping[0] = not _was_kept(session, trial) and _has_changes(books)
-                if keeping[0]:
+                transaction.keep = not _was_kept(session, trial) and _has_changes(books)
+                if transaction.keep:
                     trial.doubtful = _first_id(books)
                     write(session, books.changes)
                     self._drop_unused(session)
             return result
 
-        return self._retrying(attempt, trial)
+        return self._retrying(attempt, Try({*members, *named}, claims))
 
-    def _begin(self, wire: Wire, trial: _Try, commands: Sequence[object]) -> AuditedSession:
-        """Return a session whose wallets are read at once, and locked, in order, where rows are."""
+    def _begin(
+        self, wire: Wire, trial: Try, commands: Sequence[object] = (), ids: Sequence[str] = ()
+    ) -> AuditedSession:
+        """Return a session that knows which ids are new, its wallets read, and locked, in order, where rows are."""
         session = AuditedSession(wire, self._sql, self._driver, self._declared, self._salt, is_posting=True)
-        if not self._driver.locks_rows:
-            if trial.members:
-                session.load(sorted(trial.members))
+        is_blind = bool(commands) and all(type(command) in _GIVING for command in commands)
+        if self._driver.locks_rows:
+            self._lock(session, trial, commands, is_blind=is_blind)
+        elif len(trial.members) == len(ids) == 1:
+            session.open_one(*trial.members, *ids, is_blind=is_blind)
             return session
+        elif trial.members:
+            session.load(sorted(trial.members), is_blind=is_blind)
+        if ids:
+            session.know_ids(ids)
+        if self._driver.locks_rows:
+            session.unclaimed.update(set(ids).difference(session.claimed))
+        return session
+
+    def _lock(self, session: Session, trial: Try, commands: Sequence[object], *, is_blind: bool) -> None:
+        """Lock the rows of wallets, budgets and counters that a transaction is known to need."""
         session.claimed.update(trial.claims)
         wanted = {*trial.members, *_targets(session, commands)}
         if wanted:
-            self._lock_wallets(session, sorted(wanted))
+            self._lock_wallets(session, sorted(wanted), is_blind=is_blind)
         session.locked = frozenset(wanted)
         for period in sorted(trial.periods):
-            wire.rows(self._sql.lock_budget, period)
+            session.wire.rows(self._sql.lock_budget, period)
         for name in sorted(trial.counters):
-            wire.rows(self._sql.lock_counter, (name,))
-        return session
+            session.wire.rows(self._sql.lock_counter, (name,))
 
-    def _lock_wallets(self, session: Session, members: list[str]) -> None:
+    def _lock_wallets(self, session: Session, members: list[str], *, is_blind: bool) -> None:
         """Lock wallets in order of their numbers; those of new members are made first, in order of id."""
         wire, sql = session.wire, self._sql
         one = len(members) == 1
@@ -184,7 +180,7 @@ class SqlStore:
                 wire.rows(sql.new_wallet, wallet_values(new_row(session, member, 0)))
         if missing or not one:
             rows = wire.rows(sql.lock_wallet if one else sql.lock_wallets, what)
-        session.load(members, rows)
+        session.load(members, rows, is_blind=is_blind)
 
     def _drop_unused(self, session: Session) -> None:
         """Take away wallets that were made to be locked, and got no entry."""
@@ -193,29 +189,9 @@ class SqlStore:
                 if row is not None and not row.length:
                     session.wire.run(self._sql.drop_wallet, (row.no,))
 
-    @contextmanager
-    def _transaction(self, wire: Wire, trial: _Try | None = None) -> Iterator[list[bool]]:
-        """Begin to post (to read, without a try), and at the end commit, or roll back when `keep[0]` is false.
-
-        An error always rolls back; one while committing leaves in doubt whether it was kept.
-        """
-        keep = [trial is not None]
-        try:
-            claims = NO_CLAIMS if trial is None else trial.claims
-            self._driver.begin(wire, posting=trial is not None, claims=claims)
-            yield keep
-            if trial is not None and keep[0]:
-                trial.is_in_doubt = True
-            self._driver.end(wire, keep=keep[0])
-        except BaseException:
-            # Nothing may have begun, or the connection be gone; the driver drops it when it is stuck.
-            with suppress(self._driver.error):
-                self._driver.end(wire, keep=False)
-            raise
-
-    def _retrying(self, attempt: Callable[[_Try], T], trial: _Try | None = None) -> T:
+    def _retrying(self, attempt: Callable[[Try], T], trial: Try | None = None) -> T:
         """Try until it works; a fault that does not pass, or does not pass in time, is `StoreUnavailable`."""
-        trial = _Try(set()) if trial is None else trial
+        trial = Try(set()) if trial is None else trial
         while True:
             try:
                 return attempt(trial)
@@ -236,7 +212,7 @@ class SqlStore:
                 wait = min(_LAST_WAIT, _FIRST_WAIT * 2**trial.failures)
                 time.sleep(wait * (0.5 + float(self._rng.random())))
 
-    def _note_outdated(self, trial: _Try, outdated: Outdated) -> None:
+    def _note_outdated(self, trial: Try, outdated: Outdated) -> None:
         """Lock the rows first next time; when they were locked already, a limit was simply passed."""
         for name in outdated.counters:
             if name in trial.counters or not self._driver.locks_rows:
@@ -258,7 +234,7 @@ class SqlStore:
     @contextmanager
     def reading(self) -> Iterator[AuditedSession]:
         """Return a context in which all reads see one moment."""
-        with self._telling(), self._driver.connection() as wire, self._transaction(wire):
+        with self._telling(), self._driver.connection() as wire, Transaction(self._driver, wire):
             yield AuditedSession(wire, self._sql, self._driver, self._declared, self._salt)
 
     def settled(self) -> int:
@@ -280,15 +256,15 @@ class SqlStore:
             )
             return found.get(what.name)  # type: ignore[no-any-return]
 
-        def attempt(trial: _Try) -> Currency | Fund:
+        def attempt(trial: Try) -> Currency | Fund:
             with self._driver.connection() as wire:
                 there = known(wire)
             if there is not None:
                 return there
-            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
+            with self._driver.connection() as wire, Transaction(self._driver, wire, trial) as transaction:
                 wire.value(self._sql.lock_meta, ("declarations",))
                 there = known(wire)
-                keeping[0] = there is None
+                transaction.keep = there is None
                 if there is None:
                     declare(wire, self._sql, words)
             return what if there is None else there
@@ -298,11 +274,11 @@ class SqlStore:
     def rename(self, member: str, erased_name: Callable[[Store], str]) -> str:
         """Replace a member's id by what `erased_name` gives, or refuse as it refuses."""
 
-        def attempt(trial: _Try) -> str:
-            with self._driver.connection() as wire, self._transaction(wire, trial) as keeping:
-                session = self._begin(wire, trial, ())
+        def attempt(trial: Try) -> str:
+            with self._driver.connection() as wire, Transaction(self._driver, wire, trial) as transaction:
+                session = self._begin(wire, trial)
                 if trial.is_in_doubt and session.wallet(member) is None and session.wallet(trial.erased):
-                    keeping[0] = False  # A row made to be locked would name the member once more.
+                    transaction.keep = False  # A row made to be locked would name the member once more.
                     return trial.erased
                 trial.erased = erased = erased_name(session)
                 row = session.row(member)
@@ -313,7 +289,7 @@ class SqlStore:
                 declare(wire, self._sql, ("erased", erased))
             return erased
 
-        return self._retrying(attempt, _Try({member}))
+        return self._retrying(attempt, Try({member}))
 
     # -- Care ---------------------------------------------------------------------------------------------
 
@@ -352,11 +328,11 @@ def _claims(commands: Sequence[object]) -> dict[str, bool]:
 
 
 def _first_id(books: Books) -> str:
-    ids = [*(entry.id for entry in books.changes.entries), *books.changes.sweeps]
-    return ids[0] if ids else ""
+    entries = books.changes.entries
+    return entries[0].id if entries else next(iter(books.changes.sweeps), "")
 
 
-def _was_kept(session: Session, trial: _Try) -> bool:
+def _was_kept(session: Session, trial: Try) -> bool:
     """Say whether a commit that was left in doubt did happen: then nothing is written twice."""
     if not trial.is_in_doubt or not trial.doubtful:
         return False

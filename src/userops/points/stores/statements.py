@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, Text, any_, bindparam, func, select, text, union, union_all, update
+from sqlalchemy import (
+    Select,
+    Text,
+    TextClause,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    union,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -14,6 +27,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import ClauseElement, ColumnElement
 
 from userops.points.stores.schema import (
+    LOT_IS_DUE,
     NEVER,
     budget,
     counter,
@@ -31,7 +45,7 @@ from userops.points.stores.schema import (
 _ENTRY = (entry.c.sequence, entry.c.id, wallet.c.member, entry.c.members, entry.c.content)
 
 # Written out rather than bound: a partial index is chosen only for the constants of its own condition.
-_HOLD_IS_OPEN = text("ledger_hold.is_open = 1")
+_HOLD_IS_OPEN, _LOT_IS_DUE = text("ledger_hold.is_open = 1"), text(LOT_IS_DUE)
 _WALLET_IS_USED, _WALLET_IS_UNUSED = text("ledger_wallet.length > 0"), text("ledger_wallet.length = 0")
 
 
@@ -96,15 +110,26 @@ class Statements:
             select(meta.c.value).where(meta.c.name == bindparam("name")).with_for_update(), "name"
         )
 
+    def _openness(self) -> tuple[TextClause, TextClause]:
+        """Return "is open" and "is open or closed" as an index reads them that has the answer between its columns."""
+        openness = "(ledger_lot.remaining > ledger_lot.written)"
+        if self._is_postgresql:
+            return text(openness), text(f"{openness} IN (false, true)")
+        return text(f"{openness} = 1"), text(f"{openness} IN (0, 1)")
+
     def _read_lots_and_holds(self) -> None:
         named = select(lot, wallet.c.member).join(wallet, wallet.c.no == lot.c.wallet)
-        is_open = lot.c.remaining > lot.c.written
+        is_open, is_either = self._openness()
         living = named.where(is_open, lot.c.expires_at > wallet.c.latest)
-        self.living_lots, self.living_lots_of_many = self._one_and_many(living, wallet.c.no)
+        _, self.living_lots_of_many = self._one_and_many(living, wallet.c.no)
+        of_one = (lot.c.wallet == bindparam("no"), is_open, lot.c.expires_at > bindparam("latest"))
+        self.living_lots = self._text(select(lot).where(*of_one), "no", "latest")
         self.open_lots, _ = self._one_and_many(named.where(is_open), wallet.c.member)
         self.lot, self.lots = self._one_and_many(named, lot.c.id)
         self.wallet_lots = self._text(
-            named.where(wallet.c.member == bindparam("member"), lot.c.expires_at > bindparam("alive_at")),
+            named.where(
+                wallet.c.member == bindparam("member"), is_either, lot.c.expires_at > bindparam("alive_at")
+            ),
             "member",
             "alive_at",
         )
@@ -116,7 +141,7 @@ class Statements:
         due_lots = (
             select(wallet.c.member)
             .join(lot, lot.c.wallet == wallet.c.no)
-            .where(is_open, lot.c.expires_at <= bindparam("until"))
+            .where(_LOT_IS_DUE, lot.c.expires_at <= bindparam("until"))
         )
         due_holds = (
             select(wallet.c.member)
@@ -152,7 +177,15 @@ class Statements:
         self.known_ids = self._text(union_all(*ids))
         ids = [select(table.c.id).where(table.c.id == bindparam("id")) for table in (entry, sweep, lot)]
         self.known_id = self._text(union_all(*ids))
-        self.last_sequence = self._text(select(func.max(entry.c.sequence)))
+        last = select(func.max(entry.c.sequence))
+        self.last_sequence = self._text(last)
+        #: Of a command's id, three times, and its member: the id if it is known, the last sequence, the wallet.
+        always = select(literal_column("1")).subquery("always")
+        self.opening = self._text(
+            select(union_all(*ids).scalar_subquery(), last.scalar_subquery(), wallet).select_from(
+                always.outerjoin(wallet, wallet.c.member == bindparam("member"))
+            )
+        )
 
     def _of_member(self, mine: Any, joined: Any, column: ColumnElement[Any] | None = None) -> str:
         """Return the entries of a member: (member[, value]) twice, because he may be first or another."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 
-from userops.core.calendar import micros
 from userops.points import chain, recording
 from userops.points.books import Changes, Period
 from userops.points.stores.rows import WalletRow, damaged, read_sweep
@@ -31,16 +30,15 @@ class Outdated(Exception):
         self.periods, self.counters = tuple(periods), tuple(counters)
 
 
-@define
 class _Chain:
     """A wallet's chain as it grows in this transaction."""
 
-    row: WalletRow
-    length: int = field(init=False)
-    tip: bytes = field(init=False)
+    __slots__ = ("length", "name", "no", "row", "tip")
 
-    def __attrs_post_init__(self) -> None:
-        self.length, self.tip = self.row.length, bytes(self.row.tip)
+    def __init__(self, row: WalletRow) -> None:
+        self.row, self.no, self.length, self.tip = row, row.no, row.length, bytes(row.tip)
+        #: What stands for the member in the bytes that a link covers.
+        self.name = chain.measured(row.commitment)
 
 
 def write(session: Session, changes: Changes) -> None:
@@ -103,36 +101,53 @@ def wallet_values(row: WalletRow) -> tuple[Any, ...]:
 
 def _write_entries(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
     wire, insert = session.wire, session.sql.insert
-    new = [one.row for one in chains.values() if not one.row.length and not session.driver.locks_rows]
-    if new:
+    if not session.driver.locks_rows and (new := [one.row for one in chains.values() if not one.row.length]):
         wire.run_many(insert["ledger_wallet"], [(row.no, *wallet_values(row)) for row in new])
-    entries, others = [], []
-    counts = _encode(sorted(changes.counters.items())) if changes.counters else None
+    entries: list[tuple[Any, ...]] = []
+    others: list[tuple[Any, ...]] = []
     for entry in changes.entries:
-        content, sequence = recording.write(entry), entry.sequence
-        grown = [chains[member] for member in entry.members]
-        link = chain.link_bytes(entry.id, content, [mine.row.commitment for mine in grown])
-        for position, mine in enumerate(grown):
-            mine.tip = chain.extend(mine.tip, link)
-            if position:
-                others.append((mine.row.no, mine.length, sequence, position))
+        id_, sequence, members, command = entry.id, entry.sequence, entry.members, entry.command
+        text, at = recording.written(entry)
+        content, named, count = text.encode(), id_.encode(), len(members)
+        first = chains[members[0]]
+        names = first.name if count == 1 else b"".join([chains[member].name for member in members])
+        # The digest of what `chain.link_bytes` gives.
+        link = sha256(b"%d:%b%d:%b%b" % (len(named), named, len(content), content, names)).digest()
+        place, first.tip = first.length, (tip := sha256(first.tip + link).digest())
+        first.length = place + 1
+        for position in range(1, count):
+            mine = chains[members[position]]
+            mine.tip = sha256(mine.tip + link).digest()
+            others.append((mine.no, mine.length, sequence, position))
             mine.length += 1
-        first, command = grown[0], entry.command
-        counted = counts if entry is changes.entries[-1] else None
         entries.append((
-            sequence, entry.id, first.row.no, first.length - 1, len(grown), entry_seal(first.tip, sequence, counted),
-            command.event or None, entry.rule or None, command.reference or None, counted, content,
-            micros(entry.at),
+            sequence, id_, first.no, place, count, entry_seal(tip, sequence, None), command.event or None,
+            getattr(command, "rule", None) or None, command.reference or None, None, text, at,
         ))  # fmt: skip
+    if entries and changes.counters:
+        entries[-1] = _counted_with(entries[-1], tip, changes.counters)
     if entries:
         wire.run_many(insert["ledger_entry"], entries)
     if others:
         wire.run_many(insert["ledger_shared"], others)
 
 
+def _counted_with(row: tuple[Any, ...], tip: bytes, counters: Mapping[str, int]) -> tuple[Any, ...]:
+    """Return an entry's row with what was counted in the transaction that it ends."""
+    counts = _encode(sorted(counters.items()))
+    return (*row[:5], entry_seal(tip, row[0], counts), *row[6:9], counts, *row[10:])
+
+
 def entry_seal(tip: bytes, sequence: int, counts: str | None) -> bytes:
     """Return what ties an entry's row to its chain."""
-    return chain.extend(tip, chain.canonical((sequence, counts or "")))
+    if counts:
+        return chain.extend(tip, chain.canonical((sequence, counts)))
+    number = b"%d" % sequence
+    return sha256(tip + sha256(_UNCOUNTED[len(number)] + number + b"s0:").digest()).digest()
+
+
+#: How the canonical bytes of (sequence, "") begin, by the digits of the sequence: without counts, as nearly all are.
+_UNCOUNTED = [chain.canonical((10**digits // 10, ""))[: -digits - 3] for digits in range(21)]
 
 
 def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
@@ -140,7 +155,7 @@ def _write_lots(session: Session, changes: Changes, chains: dict[str, _Chain]) -
     made, moved = [], []
     for lot in changes.lots.values():
         if lot.id in new:
-            made.append(lot_values(lot, chains[lot.member].row.no))
+            made.append(lot_values(lot, chains[lot.member].no))
         else:
             moved.append((lot.ends, lot.left, lot.written, lot.id))
     if made:
@@ -162,7 +177,12 @@ def lot_values(lot: LotState, wallet: int) -> tuple[Any, ...]:
 
 
 def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
-    before = {hold.id: hold for member in changes.wallets for hold in _holds_before(session, member)}
+    before = {
+        hold.id: hold
+        for member in changes.wallets
+        if (wallet := session.wallet(member)) is not None and wallet.holds
+        for hold in wallet.holds
+    }
     if not before and not changes.holds:
         return
     after = {hold.id for wallet in changes.wallets.values() for hold in wallet.holds}
@@ -173,18 +193,13 @@ def _write_holds(session: Session, changes: Changes, chains: dict[str, _Chain]) 
     for hold in (*changes.holds.values(), *lapsed.values()):
         is_open = int(hold.id in after)
         if hold.id in new:
-            made.append(_hold_values(hold, chains[hold.member].row.no, is_open))
+            made.append(_hold_values(hold, chains[hold.member].no, is_open))
         else:
             closed.append((hold.resolved_by, hold.resolved_at, is_open, hold.id))
     if made:
         session.wire.run_many(session.sql.insert["ledger_hold"], made)
     if closed:
         session.wire.run_many(session.sql.close_hold, closed)
-
-
-def _holds_before(session: Session, member: str) -> tuple[HoldState, ...]:
-    wallet = session.wallet(member)
-    return wallet.holds if wallet is not None else ()
 
 
 def _hold_values(hold: HoldState, wallet: int, is_open: int) -> tuple[Any, ...]:
@@ -197,11 +212,10 @@ def _hold_values(hold: HoldState, wallet: int, is_open: int) -> tuple[Any, ...]:
 def _write_wallets(session: Session, changes: Changes, chains: dict[str, _Chain]) -> None:
     moved = []
     for member, wallet in changes.wallets.items():
-        mine = chains[member]
-        debts = _encode([(d.entry, d.fund, d.currency, d.at, d.points) for d in wallet.debts])
-        moved.append((
-            wallet.latest, wallet.length, mine.tip, debts if wallet.debts else "", len(wallet.holds), mine.row.no,
-        ))  # fmt: skip
+        mine, debts = chains[member], ""
+        if wallet.debts:
+            debts = _encode([(d.entry, d.fund, d.currency, d.at, d.points) for d in wallet.debts])
+        moved.append((wallet.latest, wallet.length, mine.tip, debts, len(wallet.holds), mine.no))
     if moved:
         session.wire.run_many(session.sql.move_wallet, moved)
 
@@ -253,11 +267,13 @@ def declaration_tip(tip: bytes, after: int, words: tuple[str, ...]) -> bytes:
 
 def seal(id_: str, sequence: int, content: str) -> bytes:
     """Return what shows that a row outside the chains was changed."""
-    return hashlib.sha256(chain.canonical((id_, sequence, content))).digest()
+    return sha256(chain.canonical((id_, sequence, content))).digest()
 
 
 def _count(session: Session, changes: Changes) -> None:
     """Count against budgets and limits, each by one conditional statement, in one order."""
+    if not changes.issued and not changes.counters:
+        return
     wire, sql = session.wire, session.sql
     for period, points in sorted(changes.issued.items()):
         if points < 0:
