@@ -17,14 +17,18 @@ from userops.core.ids import text
 from userops.core.quantities import shown
 from userops.errors import InvalidValue, PlanError, PlanFault
 from userops.program import Program
-from userops.simulation.distributions import number
-from userops.simulation.forecast import Forecast
-from userops.simulation.knobs import turned, without_events
-from userops.simulation.making import make_forecast
-from userops.simulation.spec import Spec, read_spec
-from userops.simulation.stress import BreakingPoint, PointsRun, find_breaking_point, stressed
-from userops.simulation.studies import Comparison, Solution, solve_for
-from userops.simulation.trace import Trace, trace_of
+from userops.simulation.forecast import Forecast, make_forecast
+from userops.simulation.inputs import Spec, number, read_spec, turned, without_events
+from userops.simulation.replications import Trace, trace_of
+from userops.simulation.studies import (
+    BreakingPoint,
+    Comparison,
+    PointsRun,
+    Solution,
+    find_breaking_point,
+    solve_for,
+    stressed,
+)
 
 Progress = Callable[[int, int], object] | None
 #: More than anybody waits for: a slip of the keyboard is told at once.

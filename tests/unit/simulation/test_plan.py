@@ -1,18 +1,10 @@
 """Plans: what is read, what is refused and where, and the knobs."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from plans import OWNER_CLUB, PLAN
 
 from userops.errors import InvalidValue, PlanError
 from userops.simulation import Plan
-
-spec = importlib.util.spec_from_file_location("plans", Path(__file__).with_name("plans.py"))
-plans = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(plans)
-PLAN = plans.PLAN
-EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "owner_club.toml"
 
 
 def faults(text):
@@ -22,7 +14,7 @@ def faults(text):
 
 
 def test_the_example_loads_from_its_folder():
-    plan = Plan.load(EXAMPLE)
+    plan = Plan.load(OWNER_CLUB)
     assert plan.program.name == "owner-club"
     assert [group.name for group in plan.spec.groups] == ["fan", "owner"]
 
