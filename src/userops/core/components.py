@@ -36,7 +36,10 @@ def representatives(pairs: Iterable[tuple[Node, Node]]) -> dict[Node, Node]:
     for pair in pairs if isinstance(pairs, Iterator) else listed(pairs, "pairs of accounts"):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidValue("accounts of one person are given as pairs")
-        first, second = (hashable(node, "an account") for node in pair)
+        first, second = pair
+        if not (type(first) is type(second) is str):  # As nearly all are.
+            hashable(first, "an account")
+            hashable(second, "an account")
         parent.setdefault(first, first)
         parent.setdefault(second, second)
         one, other = root(first), root(second)

@@ -60,9 +60,14 @@ class Condition(ABC):
 
     def holds(self, record: Mapping[str, Any]) -> bool:
         """Say whether the condition is known to be true of a record."""
-        if not hasattr(record, "get"):
-            raise InvalidValue(f"a record maps fields to values; a {type(record).__name__} was given")
-        return self.run(record) is True
+        try:
+            return self.run(record) is True
+        except AttributeError:
+            if hasattr(record, "get"):
+                raise
+            raise InvalidValue(
+                f"a record maps fields to values; a {type(record).__name__} was given"
+            ) from None
 
     def mask(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
         """Return where the condition holds, for columns of equal length; an absent column is all missing.

@@ -125,10 +125,8 @@ def _read(
         if reading.faults:
             return
         known = scale.codes
-        for row in rows:
-            if not row:
-                continue  # an empty line at the end of a file is no answer
-            line = f"line {rows.line_num}"
+        for number, row in _answered(rows, len(header)):
+            line = f"line {number}"
             if len(row) != len(header):
                 fault = f"has {len(row)} cells where the header has {len(header)}"
                 reading.faults.append(PlanFault(line, fault))
@@ -143,6 +141,21 @@ def _read(
                 return
     except csv.Error as fault:
         reading.faults.append(PlanFault(f"line {rows.line_num}", f"is not CSV: {fault}"))
+
+
+def _answered(rows: Any, width: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each row's line, and the row.
+
+    An empty line is no row; but in a file of one column it is an answer not given, unless nothing follows it.
+    """
+    blank: list[int] = []
+    for row in rows:
+        if row:
+            yield from ((number, [""]) for number in blank)
+            blank.clear()
+            yield rows.line_num, row
+        elif width == 1:
+            blank.append(rows.line_num)
 
 
 def _take(

@@ -52,6 +52,10 @@ def read_currencies(root: Section) -> dict[str, Currency]:
     currencies = {"points": Currency("points")}
     for name, section in root.named_sections("currencies").items():
         spendable = section.truth("spendable", True)
+        if name == "points" and not spendable:
+            section.fault(
+                "spendable", "points are spendable in every ledger from the start; name another currency"
+            )
         section.value("money", name_of, "")
         section.finish()
         currency = section.build(partial(Currency, name, spendable=spendable))

@@ -235,9 +235,9 @@ def _outlook(rules: Rules, walk: Walk, tier: int, review: int | None, to_keep: M
         return
     at = clock(rules, review)
     if walk.state.grace_until != FOREVER:
-        yield Reason.of("grace", at=at, to_keep=_words(to_keep, rules))
+        yield Reason.of("grace", at=at, to_keep=_words(to_keep, rules, tier))
     elif any(to_keep.values()) if isinstance(to_keep, Mapping) else to_keep:
-        yield Reason.of("review", at=at, to_keep=_words(to_keep, rules))
+        yield Reason.of("review", at=at, to_keep=_words(to_keep, rules, tier))
     else:
         yield Reason.of("kept so far", at=at)
 
@@ -246,7 +246,7 @@ def _next(rules: Rules, walk: Walk, above: int | None, missing: Missing) -> Iter
     """Yield what is missing to the next tier."""
     if above is None:
         return
-    yield Reason.of("next", missing=_words(missing, rules), tier=rules.name(above))
+    yield Reason.of("next", missing=_words(missing, rules, above), tier=rules.name(above))
     condition = rules.tiers[above].requires
     if condition is not None and above not in walk.open:
         yield Reason.of("requires", tier=rules.name(above), condition=condition.describe())
@@ -259,5 +259,11 @@ def _pause(rules: Rules, walk: Walk, as_of: int) -> Reason | None:
     return Reason.of("paused", at="the pause ends" if end >= FOREVER else clock(rules, end))
 
 
-def _words(missing: Missing, rules: Rules) -> str:
-    return amounts(missing if isinstance(missing, Mapping) else {rules.metric: missing}, rules.metric)
+def _words(missing: Missing, rules: Rules, place: int) -> str:
+    """Say what is missing to a tier; of ways of which one is enough, each."""
+    if not isinstance(missing, Mapping):
+        return amounts({rules.metric: missing}, rules.metric)
+    some = {name: n for name, n in missing.items() if n} or missing
+    if rules.tiers[place].any_of is not None:
+        return " or ".join(amounts({name: n}, rules.metric) for name, n in some.items())
+    return amounts(some, rules.metric)

@@ -131,3 +131,11 @@ def test_memory_of_a_large_file(file):
     finally:
         tracemalloc.stop()
     assert peak < 4 * 2**20
+
+
+def test_an_empty_line_among_the_answers_of_one_column_is_an_answer_not_given(file):
+    path = file("score\n9\n\n10\n\n\n")
+    found = nps_of_csv(path, score="score", invalid="exclude")
+    assert (found.n, dict(found.excluded)) == (2, {"missing": 1})
+    assert faults(path) == ["line 3: score is missing"]
+    assert nps_of_csv(file("score,city\n9,a\n\n10,b\n"), score="score").n == 2

@@ -125,3 +125,9 @@ def test_a_path_that_is_none(tmp_path):
 def test_what_is_neither_path_nor_text(given):
     with pytest.raises(UseropsError):
         Program.load(given)
+
+
+def test_points_cannot_be_declared_as_not_spendable():
+    # Every ledger has them from the start: such a program loaded, and no ledger could register it.
+    found = faults(GOOD + "[currencies.points]\nspendable = false\n")
+    assert "name another currency" in found["currencies.points.spendable"]

@@ -68,6 +68,7 @@ def _events(bad: dict[str, object]) -> list[Event]:
         ({"joined_at": datetime(2027, 1, 1)}, {"age": 30}, NaiveTimeError),
         ({}, {"age": "thirty"}, IncomparableError),
         ({}, {"age": 30, "grants": 5}, ValueError),
+        ({}, {"age": 30, "grants": ""}, ValueError),
     ],
 )
 def test_only_what_reads_the_tier_is_refused(crossing, bad, record, error):
@@ -110,3 +111,12 @@ def test_an_incomparable_field_is_named():
         condition.holds({"age": "thirty"})
     with pytest.raises(IncomparableError, match=words):
         condition.mask({"age": ["thirty"], "city": ["Hefei"]})
+
+
+def test_a_member_of_whom_no_grants_are_known_has_none():
+    program, ledger = Program.load(PLAN.replace("CROSSING", "old_rate")), Ledger.in_memory()
+    members = {"u": {"age": 30, "grants": None}, "w": {"age": 30, "grants": []}}
+    decisions = program.run(_events({}), ledger, members)
+    assert not [one for decision in decisions for one in decision.outcomes if one.error]
+    at = T0 + timedelta(days=9)
+    assert program.replay(_events({}), members).balance("u", as_of=at) == ledger.balance("w", as_of=at)

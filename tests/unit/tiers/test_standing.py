@@ -529,3 +529,14 @@ def test_the_ends_of_time(year):
         club(keep=None),
     ):
         assert ladder.standing([(at, 3_000)], at).tier == "gold"
+
+
+def test_what_several_metrics_lack_is_told_by_metric_and_of_ways_each():
+    history = [ValueEvent(datetime(2027, 1, 1, tzinfo=UTC), 4_000)]
+    for needs, words in (
+        ({"all_of": {"value": 3_000, "referrals": 2}}, "2 referrals more to gold"),
+        ({"any_of": {"value": 9_000, "referrals": 5}}, "5,000 or 5 referrals more to gold"),
+    ):
+        ladder = Ladder((Tier("member", at_least=0), Tier("gold", **needs)))
+        standing = ladder.standing(history, datetime(2027, 2, 1, tzinfo=UTC))
+        assert words in [str(reason) for reason in standing.reasons]

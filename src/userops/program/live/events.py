@@ -319,8 +319,9 @@ def tier_before(program: Rulebook, event: Event, past: Past, more: int = 0) -> s
         return None
     history = [*past.value, (event.at, more)] if more else past.value
     record = {**past.record, **event.data}
-    grants = past.record.get("grants", ())
-    return program.ladder.standing_before(history, event.at, record=record, grants=grants).tier
+    grants = past.record.get("grants")
+    given = () if grants is None else grants
+    return program.ladder.standing_before(history, event.at, record=record, grants=given).tier
 
 
 def _tier_or_fault(

@@ -151,7 +151,7 @@ class Climbing:
         granted = facts.known("grants")
         apart = np.zeros(len(events), np.bool_)
         if granted is not None:
-            apart |= np.array([bool(grants) for grants in granted], np.bool_)[events.member]
+            apart |= np.array([not _is_nothing(grants) for grants in granted], np.bool_)[events.member]
         if len(growth.rank):
             size = len(facts.history) + 1
             key, asking = growth.member * size + growth.rank, events.member * size + events.rank
@@ -174,10 +174,17 @@ class Climbing:
             )
         ]
         record = dict(self.facts.record(member))
-        grants = record.get("grants", ())
+        grants = record.get("grants")
         record |= self.facts.history.event(int(events.rows[place])).data
         at: datetime = from_micros(int(events.at[place]))
-        return self.ladder.standing_before(history, at, record=record, grants=grants).tier
+        return self.ladder.standing_before(
+            history, at, record=record, grants=() if grants is None else grants
+        ).tier
+
+
+def _is_nothing(grants: object) -> bool:
+    """Say whether a member was granted nothing; what is no list of grants is asked of the ladder, which says so."""
+    return grants is None or (isinstance(grants, list | tuple) and not grants)
 
 
 def _base(ladder: Ladder, person: Person) -> int:
