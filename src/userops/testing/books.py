@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ from userops.core.calendar import local_day
 from userops.core.events import Event
 from userops.points import Ledger
 from userops.program import Decision, Program, Replay
+from userops.program.rules import EarnRule
+from userops.program.running import is_return
 
 Members = Mapping[str, Mapping[str, Any]]
 
@@ -33,6 +35,16 @@ class Turn:
     def is_new(self) -> bool:
         """Say whether the event was not handled before."""
         return not self.done.replayed
+
+    @property
+    def is_return(self) -> bool:
+        """Say whether the event takes back what its reference gave."""
+        return is_return(self.event)
+
+    @property
+    def about(self) -> str:
+        """What the event is about: one without a reference is its own."""
+        return self.event.reference or self.event.id
 
 
 @frozen
@@ -97,14 +109,17 @@ class Books:
         """The members of the events."""
         return tuple(sorted({event.member for event in self.story.events}))
 
-    @property
+    @functools.cached_property
     def instants(self) -> tuple[datetime, ...]:
         """Instants to compare books at: amid the events, at the last, and when points have expired."""
         ats = sorted(event.at for event in self.story.events)
         if not ats:
             return ()
-        lives = (rule.expires.longest() for rule in self.program.earn if rule.expires is not None)
-        late = min(max(lives, default=1), (datetime.max.replace(tzinfo=ats[-1].tzinfo) - ats[-1]).days - 1)
+        lives = {rule.expires for rule in self.program.earn if rule.expires is not None}
+        late = min(
+            max((life.longest() for life in lives), default=1),
+            (datetime.max.replace(tzinfo=ats[-1].tzinfo) - ats[-1]).days - 1,
+        )
         return tuple(dict.fromkeys((ats[len(ats) // 2], ats[-1], ats[-1] + timedelta(days=late))))
 
     def record(self, event: Event) -> dict[str, Any]:
@@ -112,14 +127,7 @@ class Books:
         record = {**self.story.members.get(event.member, {}), **event.data}
         return record if event.amount is None else {**record, "amount": event.amount}
 
-    def versions(self, rule: str, at: datetime) -> Iterable[Any]:
+    def versions(self, rule: str, at: datetime) -> Iterable[EarnRule]:
         """Return the versions of a rule that are in force at an instant."""
         day = local_day(at, self.program.tz)
         return (one for one in self.program.earn if one.name == rule and one.is_in_force(day))
-
-
-def outcomes(turns: Sequence[Turn]) -> Iterable[Any]:
-    """Yield the outcomes of what was handled for the first time."""
-    for turn in turns:
-        if turn.is_new:
-            yield from turn.done.outcomes

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from userops.core.calendar import instant
 from userops.core.events import Event
@@ -21,8 +21,8 @@ T = TypeVar("T")
 #: Returns one of some options; the first ones are the simplest.
 Choose = Callable[[Sequence[Any]], Any]
 
-#: What a step of a history is: mostly events, some of them taken back, or told again.
-_STEPS = ("event", "event", "event", "event", "event", "cancel", "cancel", "again")
+#: What a step of a history is: an event, one more of its like, as fills caps, its cancellation, or itself told again.
+_STEPS = ("event", "event", "event", "event", "more", "more", "more", "cancel", "cancel", "again")
 _REFERENCES = ("", "o1", "o1", "o2")
 #: How much of what was paid for is returned; all without an amount first.
 _PARTS = ("all", "all", "half", "one", "whole amount", "too much")
@@ -40,7 +40,7 @@ class Step:
     reference: str = ""
     amount: Any = None
     data: dict[str, Any] = field(factory=dict)
-    #: Which of the events so far is taken back, or told again.
+    #: Which of the events so far, from the last, it follows.
     of: int = 0
     part: str = ""
 
@@ -73,13 +73,13 @@ class Scene:
 
 
 def draw_step(choose: Choose, scene: Scene) -> Step:
-    """Draw one step: an event that some rule may hear, a cancellation, or an event told again."""
+    """Draw one step: an event that some rule may hear, or what follows one."""
     words = scene.words
     what = choose(_STEPS)
     gap = choose(words.gaps)
     if what != "event":
-        return Step(what, gap, of=choose(range(8)), part=choose(_PARTS) if what == "cancel" else "")
-    kind = choose((*words.kinds, words.kinds[0], UNHEARD))
+        return Step(what, gap, of=choose((0, 0, 0, 1, 2, 5)), part=choose(_PARTS) if what == "cancel" else "")
+    kind = choose((*words.kinds[:-1], *words.kinds, UNHEARD))
     aim = choose(({}, *words.aims.get(kind, ()), *words.aims.get(kind, ())))
     data = {}
     for name in words.fields.get(kind, ()):
@@ -93,7 +93,8 @@ def draw_step(choose: Choose, scene: Scene) -> Step:
         what,
         gap,
         kind=kind,
-        member=choose(scene.members),
+        # One member more than the others: caps are met by who does much.
+        member=choose((scene.members[0], *scene.members)),
         reference=choose(_REFERENCES),
         amount=choose(aim.get("amount") or amounts),
         data=data,
@@ -113,7 +114,9 @@ def events_of(steps: Sequence[Step], begin: datetime, scene: Scene) -> list[Even
             )
         elif step.what == "again" and events:
             events.append(events[-1 - step.of % len(events)])
-        elif made:
+        elif step.what == "more" and made:
+            events.append(evolve(made[-1 - step.of % len(made)], id=f"e{place}", at=at))
+        elif step.what == "cancel" and made:
             events.append(_back(made[-1 - step.of % len(made)], f"e{place}", at, step.part))
     return events
 

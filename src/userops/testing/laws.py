@@ -42,8 +42,13 @@ def decides(books: Books) -> Iterator[str]:
 
 def once(books: Books) -> Iterator[str]:
     """An event that is handled again changes nothing, and gets the same answer."""
+    known: set[str] = set()
     for turn in books.handled[1]:
         id_ = turn.event.id
+        if id_ in known and turn.entries[2] != turn.entries[1]:
+            yield f"event {id_!r}, told again, posted {turn.entries[2] - turn.entries[1]} more entries"
+        # What nothing came of can be tried again.
+        known |= {id_} if turn.entries[2] != turn.entries[1] else set()
         if turn.entries[3] != turn.entries[2]:
             yield f"event {id_!r}, handled again, posted {turn.entries[3] - turn.entries[2]} more entries"
         given = ({one.rule: one.given for one in x.outcomes if one.receipts} for x in (turn.done, turn.again))

@@ -130,10 +130,8 @@ def wrong_returns(books: Books) -> Iterator[str]:
     """
     entries = books.handled[0].entries()
     for turn in books.handled[1]:
-        refused = any(outcome.error is not None for outcome in turn.done.outcomes)
-        event = turn.event
-        is_return = event.kind.endswith(CANCELLED) and event.kind != CANCELLED
-        if not is_return or not turn.is_new or refused:
+        event, is_refused = turn.event, any(outcome.error is not None for outcome in turn.done.outcomes)
+        if not turn.is_return or not turn.is_new or is_refused:
             continue
         given = _given_about(turn, entries[: turn.entries[2]])
         clawbacks = {rule.name: rule.clawback for rule in books.program.earn}
@@ -152,22 +150,21 @@ def wrong_returns(books: Books) -> Iterator[str]:
 def _given_about(turn: Turn, entries: Sequence[Entry]) -> list[Grant]:
     """Return what events of the kind and reference that a return is about had given the member."""
     event = turn.event
-    kind, about = event.kind.removesuffix(CANCELLED), event.reference or event.id
+    about = (event.member, event.kind.removesuffix(CANCELLED), turn.about)
     return [
         grant
         for grant in grants(entries)
-        if (grant.entry.member, grant.entry.command.reason, grant.entry.reference)
-        == (event.member, kind, about)
+        if (grant.entry.member, grant.entry.command.reason, grant.entry.reference) == about
     ]
 
 
 def _wrong_part(books: Books, turn: Turn, owing: Sequence[Grant]) -> Iterator[str]:
     """Yield each rule of which another part stays than that of the amount."""
     event = turn.event
-    kind, about = event.kind.removesuffix(CANCELLED), event.reference or event.id
+    kind, about = event.kind.removesuffix(CANCELLED), turn.about
     story = [one for one in books.handled[1] if one.is_new and one.event.member == event.member]
     story = story[: story.index(turn) + 1]
-    notes = [one for one in story if (one.event.reference or one.event.id) == about and one.done.notes]
+    notes = [one for one in story if one.about == about and one.done.notes]
     bought = [one for one in notes if one.event.kind == kind and one.event.amount is not None]
     back = [one for one in notes if one.event.kind == kind + CANCELLED]
     took = [one for one in back if any(x.status is not Status.REFUSED for x in one.done.outcomes)]

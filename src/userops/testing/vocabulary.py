@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from userops.core.calendar import day_start, local_day
-from userops.core.conditions import ALWAYS, Condition
+from userops.core.conditions import Condition
 from userops.core.logic import Atom
 from userops.errors import InvalidValue, UseropsError
 from userops.program import Program
@@ -64,7 +64,7 @@ class Vocabulary:
     @classmethod
     def of(cls, program: Program) -> Vocabulary:
         """Read a program's rules for what they can be told."""
-        rules = (*program.earn, *program.redeem)
+        rules: tuple[EarnRule | RedeemRule, ...] = (*program.earn, *program.redeem)
         counters = {counter.name for counter in program.counters}
         tiers = () if program.ladder is None else program.ladder.tiers
         conditions = [rule.when for rule in rules]
@@ -131,9 +131,9 @@ def _neighbours(constant: Any) -> list[Any]:
     if isinstance(constant, str):
         return [constant, f"not {constant}"]
     if isinstance(constant, date):
-        step = timedelta(microseconds=1) if isinstance(constant, datetime) else _DAY
+        instant = timedelta(microseconds=1) if isinstance(constant, datetime) else _DAY
         with suppress(OverflowError):
-            return [constant, constant - step, constant + step]
+            return [constant, constant - instant, constant + instant]
         return [constant]
     if isinstance(constant, Decimal):
         step = Decimal(1).scaleb(int(constant.as_tuple().exponent))
@@ -236,15 +236,18 @@ def _gaps(program: Program) -> tuple[timedelta, ...]:
     days |= {length for per, length in {"week": 7, "month": 31, "year": 366}.items() if per in pers}
     if program.ladder is not None:
         days |= {31, 366}
-    forwards = [0 * _DAY, 0 * _DAY, _HOUR, 5 * _HOUR, _DAY, _DAY, 25 * _HOUR]
-    forwards += [number * _DAY for number in sorted(days) if number < 4_000]
-    return (*forwards, -_HOUR, -_DAY, -32 * _DAY)
+    far = tuple(number * _DAY for number in sorted(days) if number < 4_000)
+    # Most events are near others: caps per day are met by what happens on one day.
+    near = (0 * _DAY, 0 * _DAY, _HOUR, 5 * _HOUR, _DAY, 25 * _HOUR) * (1 + len(far) // 2)
+    return (*near, *far, -_HOUR, -_DAY, -32 * _DAY)
 
 
 def _anchors(program: Program) -> tuple[datetime, ...]:
     """Return instants shortly before a rule begins or ends, a year, month or week turns, or clocks change."""
     bounds = {day for rule in program.earn for day in (rule.start, rule.until) if day is not None}
-    first = min((day for day in bounds if day.year > 1900), default=local_day(_START, program.tz))
+    # A rule until the year 9999 has no end that histories should be about.
+    bounds = {day for day in bounds if 1900 < day.year < 2900}
+    first = min(bounds, default=local_day(_START, program.tz))
     year = first.year
     days = {
         *bounds,
@@ -259,11 +262,7 @@ def _anchors(program: Program) -> tuple[datetime, ...]:
         if offset is not None and now != offset:
             days.add(local_day(noon, program.tz))
         offset = now
-    found = []
-    for day in sorted(days):
-        with suppress(InvalidValue, OverflowError):
-            found.append(day_start(day, program.tz) - _HOUR)
-    return tuple(found)
+    return tuple(day_start(day, program.tz) - _HOUR for day in sorted(days))
 
 
 def span_of(words: Vocabulary, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
@@ -273,6 +272,3 @@ def span_of(words: Vocabulary, start: datetime | None, end: datetime | None) -> 
     if last <= first:
         raise InvalidValue("end must lie after start")
     return first, last
-
-
-__all__ = ["ALWAYS", "UNHEARD", "Values", "Vocabulary", "span_of"]
