@@ -298,20 +298,25 @@ def _take_back(
         value.append((entry.at, -taken))
 
 
-def returns_of(state: State, kind: str) -> tuple[list[Given], Fraction | None, Fraction]:
-    """Return (what events of a kind gave, the amount then, the amount returned so far) of one reference.
+def returns_of(state: State, kind: str, at: datetime) -> tuple[list[Given], Fraction | None, Fraction]:
+    """Return (what events of a kind gave by `at`, the amount then, the amount returned so far) of one reference.
 
-    A whole return closes what was before it: what the reference gave afterwards is another story. The
-    amount is None where no event had one.
+    A whole return closes what was before it, in time and in the recording: what the reference gave afterwards,
+    also where that was told first, is another story. The amount is None where no event had one.
     """
     back = [one for one in state.noted if one.kind == kind + CANCELLED and not one.is_refused]
-    closed = max((one.sequence for one in back if one.amount is None), default=-1)
-    given = [one for one in state.given if one.kind == kind and one.sequence > closed]
-    amounts = [
-        one.amount
-        for one in state.noted
-        if one.kind == kind and one.sequence > closed and one.amount is not None
-    ]
+    ends = [one for one in back if one.amount is None]
+
+    def is_open(one: Given | Noted) -> bool:
+        return not any(one.sequence < end.sequence and one.at <= end.at for end in ends)
+
+    given = [one for one in state.given if one.kind == kind and is_open(one)]
+    bought = [one for one in state.noted if one.kind == kind and is_open(one)]
+    # Where all of it comes later there is nothing yet to take back, which the ledger says.
+    if any(one.at <= at for one in given):
+        given = [one for one in given if one.at <= at]
+        bought = [one for one in bought if one.at <= at]
+    amounts = [one.amount for one in bought if one.amount is not None]
     then = sum((Fraction(amount) for amount in amounts), Fraction(0)) if amounts else None
-    returned = (Fraction(one.amount or 0) for one in back if one.sequence > closed)
+    returned = (Fraction(one.amount or 0) for one in back if is_open(one))
     return given, then, sum(returned, Fraction(0))

@@ -233,3 +233,34 @@ def test_a_replay_refuses_the_sinks_that_a_run_refuses():
     assert replayed.balance("u", end) == ledger.balance("u", end)
     assert replayed.trial_balance(end) == ledger.trial_balance(end)
     assert balance(ledger) == (50 - 3 - 5 - 6 - 8, 0)
+
+
+def test_a_late_cancellation_takes_back_what_was_before_it_and_leaves_the_rest_to_the_next():
+    """Told late, it was refused what came after it, and closed the reference: the next one found nothing left."""
+    program, ledger = made(RULE + "points = 50\ncap = [{ times = 9 }]")
+    send(program, ledger, "a", "2027-03-01", reference="o")
+    send(program, ledger, "a", "2027-01-31", reference="o")
+    (late,) = send(program, ledger, "a.cancelled", "2027-02-01", reference="o").outcomes
+    assert (late.status, late.given, late.error) == (Status.FIRED, -50, None)
+    assert balance(ledger) == (50, 0)
+    assert send(program, ledger, "a.cancelled", "2027-02-02", reference="o").outcomes[0].given == 0
+    (last,) = send(program, ledger, "a.cancelled", "2027-03-02", reference="o").outcomes
+    assert (last.status, last.given) == (Status.FIRED, -50)
+    assert balance(ledger) == (0, 0)
+    assert (
+        send(program, ledger, "a.cancelled", "2027-03-03", reference="o").outcomes[0].status is Status.REFUSED
+    )
+
+
+def test_a_late_return_of_a_part_shares_what_was_bought_before_it():
+    program, ledger = made(RULE + 'points = { of = "amount" }\ncap = [{ points = 900 }]')
+    send(program, ledger, "a", "2027-03-01", reference="o", amount=100)
+    send(program, ledger, "a", "2027-01-31", reference="o", amount=40)
+    assert (
+        send(program, ledger, "a.cancelled", "2027-02-01", reference="o", amount=10).outcomes[0].given == -10
+    )
+    assert send(program, ledger, "a.cancelled", "2027-02-02", reference="o", amount=31).outcomes[0].why == (
+        "31 is returned, and 30 is left of the reference"
+    )
+    assert send(program, ledger, "a.cancelled", "2027-03-02", reference="o").outcomes[0].given == -130
+    assert balance(ledger) == (0, 0)
