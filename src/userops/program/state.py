@@ -312,10 +312,10 @@ def returns_of(state: State, kind: str, at: datetime) -> tuple[list[Given], Frac
 
     given = [one for one in state.given if one.kind == kind and is_open(one)]
     bought = [one for one in state.noted if one.kind == kind and is_open(one)]
-    # Where all of it comes later there is nothing yet to take back, which the ledger says.
-    if any(one.at <= at for one in given):
+    # Told late, a return is about what was before it. Where all of it comes later, the ledger refuses it.
+    if len({one.at <= at for one in given}) > 1:
         given = [one for one in given if one.at <= at]
-        bought = [one for one in bought if one.at <= at]
+        bought, back = ([one for one in some if one.at <= at] for some in (bought, back))
     amounts = [one.amount for one in bought if one.amount is not None]
     then = sum((Fraction(amount) for amount in amounts), Fraction(0)) if amounts else None
     returned = (Fraction(one.amount or 0) for one in back if is_open(one))

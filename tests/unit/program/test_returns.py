@@ -264,3 +264,15 @@ def test_a_late_return_of_a_part_shares_what_was_bought_before_it():
     )
     assert send(program, ledger, "a.cancelled", "2027-03-02", reference="o").outcomes[0].given == -130
     assert balance(ledger) == (0, 0)
+
+
+def test_a_late_cancellation_leaves_later_returns_to_what_came_later():
+    program, ledger = made(RULE + "points = 8\ncap = [{ times = 9 }]")
+    for day, amount in (("08", 10), ("10", 10)):
+        send(program, ledger, "a", f"2027-03-{day}", reference="o", amount=amount)
+    assert (
+        send(program, ledger, "a.cancelled", "2027-03-11", reference="o", amount=11).outcomes[0].given == -9
+    )
+    (late,) = send(program, ledger, "a.cancelled", "2027-03-09", reference="o").outcomes
+    assert (late.status, late.given) == (Status.FIRED, -7)
+    assert balance(ledger) == (0, 0)
