@@ -62,9 +62,18 @@ class Books:
     program: Program
     story: Story
 
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger in which the events were handled, in the order in which they are told."""
+        return self._handled[0]
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What handling each event came to, in that order."""
+        return self._handled[1]
+
     @functools.cached_property
-    def handled(self) -> tuple[Ledger, tuple[Turn, ...]]:
-        """The events handled one by one in the order in which they are told, each of them twice."""
+    def _handled(self) -> tuple[Ledger, tuple[Turn, ...]]:
         ledger = Ledger.in_memory()
         self.program.register(ledger)
         return ledger, tuple(self._turn(event, ledger) for event in self.story.events)

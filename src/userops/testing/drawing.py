@@ -43,6 +43,8 @@ class Step:
     #: Which of the events so far, from the last, it follows.
     of: int = 0
     part: str = ""
+    #: How many more of it, a minute apart.
+    times: int = 1
 
 
 @frozen(eq=False)
@@ -54,6 +56,8 @@ class Scene:
     start: datetime
     end: datetime
     anchors: tuple[datetime, ...]
+    kinds: tuple[str, ...]
+    gaps: tuple[timedelta, ...]
 
     @classmethod
     def of(
@@ -69,17 +73,32 @@ class Scene:
         )
         names = tuple(dict.fromkeys(identifier(member, "member") for member in members))
         anchors = tuple(at for at in words.anchors if first <= at < last) or (first,)
-        return cls(words, names, first, last, anchors)
+        return cls(words, names, first, last, anchors, words.kinds, words.gaps)
+
+    def part(self, choose: Choose) -> Scene:
+        """Draw the scene of one history: fewer members, kinds and gaps now and then, so that what is left meets more.
+
+        What a history leaves out finds as much as what it has in it (Groce and others, "Swarm testing", 2012).
+        """
+        kinds, gaps = self.kinds, self.gaps
+        if choose((False, True)):
+            few = {choose(kinds[:-1] or kinds), choose(kinds)}
+            kinds = (*(kind for kind in kinds[:-1] if kind in few), REDEEMED)
+        if choose((False, True)):
+            gaps = tuple(gap for gap in gaps if abs(gap) <= timedelta(hours=25))
+        names = self.members[: choose(range(1, len(self.members) + 1))]
+        return evolve(self, kinds=kinds, gaps=gaps, members=names)
 
 
 def draw_step(choose: Choose, scene: Scene) -> Step:
     """Draw one step: an event that some rule may hear, or what follows one."""
     words = scene.words
     what = choose(_STEPS)
-    gap = choose(words.gaps)
+    gap = choose(scene.gaps)
     if what != "event":
-        return Step(what, gap, of=choose((0, 0, 0, 1, 2, 5)), part=choose(_PARTS) if what == "cancel" else "")
-    kind = choose((*words.kinds[:-1], *words.kinds, UNHEARD))
+        of, times = choose((0, 0, 0, 1, 2, 5)), choose((1, 1, 2, 5, 11)) if what == "more" else 1
+        return Step(what, gap, of=of, part=choose(_PARTS) if what == "cancel" else "", times=times)
+    kind = choose((*scene.kinds[:-1], *scene.kinds, UNHEARD))
     aim = choose(({}, *words.aims.get(kind, ()), *words.aims.get(kind, ())))
     data = {}
     for name in words.fields.get(kind, ()):
@@ -93,8 +112,7 @@ def draw_step(choose: Choose, scene: Scene) -> Step:
         what,
         gap,
         kind=kind,
-        # One member more than the others: caps are met by who does much.
-        member=choose((scene.members[0], *scene.members)),
+        member=choose(scene.members),
         reference=choose(_REFERENCES),
         amount=choose(aim.get("amount") or amounts),
         data=data,
@@ -105,8 +123,7 @@ def events_of(steps: Sequence[Step], begin: datetime, scene: Scene) -> list[Even
     """Return the events that steps come to, one after another from `begin`, within the scene's span."""
     at, events = begin, list[Event]()
     for place, step in enumerate(steps, start=1):
-        with_gap = at + step.gap
-        at = min(max(with_gap, scene.start), scene.end - timedelta(microseconds=1))
+        at = min(max(at + step.gap, scene.start), scene.end - timedelta(microseconds=1))
         made = [event for event in events if not event.kind.endswith(CANCELLED)]
         if step.what == "event":
             events.append(
@@ -115,7 +132,10 @@ def events_of(steps: Sequence[Step], begin: datetime, scene: Scene) -> list[Even
         elif step.what == "again" and events:
             events.append(events[-1 - step.of % len(events)])
         elif step.what == "more" and made:
-            events.append(evolve(made[-1 - step.of % len(made)], id=f"e{place}", at=at))
+            like = made[-1 - step.of % len(made)]
+            for turn in range(step.times):
+                soon = min(at + timedelta(minutes=turn), scene.end - timedelta(microseconds=1))
+                events.append(evolve(like, id=f"e{place}.{turn}" if turn else f"e{place}", at=soon))
         elif step.what == "cancel" and made:
             events.append(_back(made[-1 - step.of % len(made)], f"e{place}", at, step.part))
     return events

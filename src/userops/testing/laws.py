@@ -19,7 +19,7 @@ Law = Callable[[Books], Iterator[str]]
 def decides(books: Books) -> Iterator[str]:
     """Deciding posts nothing, says the same twice, and says what handling then does."""
     by_reference = any(limit.cap.per == "reference" for limit in books.program.limits_of_all)
-    for turn in books.handled[1]:
+    for turn in books.turns:
         said, again, id_ = *turn.said, turn.event.id
         if turn.entries[0] != turn.entries[1]:
             yield f"deciding event {id_!r} posted {turn.entries[1] - turn.entries[0]} entries"
@@ -43,7 +43,7 @@ def decides(books: Books) -> Iterator[str]:
 def once(books: Books) -> Iterator[str]:
     """An event that is handled again changes nothing, and gets the same answer."""
     known: set[str] = set()
-    for turn in books.handled[1]:
+    for turn in books.turns:
         id_ = turn.event.id
         if id_ in known and turn.entries[2] != turn.entries[1]:
             yield f"event {id_!r}, told again, posted {turn.entries[2] - turn.entries[1]} more entries"
@@ -58,7 +58,7 @@ def once(books: Books) -> Iterator[str]:
 
 def conserved(books: Books) -> Iterator[str]:
     """Points are conserved: every account balances, no lot is negative, and the audit finds nothing."""
-    ledger = books.handled[0]
+    ledger = books.ledger
     yield from (f"the audit finds {found.kind} at {found.where}: {found.message}" for found in ledger.audit())
     for as_of in books.instants:
         sums: dict[str, int] = defaultdict(int)
@@ -90,7 +90,7 @@ def replays(books: Books) -> Iterator[str]:
 
 def records(books: Books) -> Iterator[str]:
     """The replay in the order of recording has the books of a ledger that events reached so, late ones too."""
-    yield from _unlike(books, books.handled[0], books.recorded, "ledger", "replay as recorded")
+    yield from _unlike(books, books.ledger, books.recorded, "ledger", "replay as recorded")
 
 
 def _unlike(books: Books, ledger: Ledger, replay: Replay, one: str, other: str) -> Iterator[str]:

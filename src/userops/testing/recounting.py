@@ -50,7 +50,7 @@ def grants_in_order(entries: Sequence[Entry]) -> Iterator[tuple[Grant, list[Gran
 
 def over_caps(books: Books) -> Iterator[str]:
     """Yield each cap that a grant went beyond."""
-    program, entries = books.program, books.handled[0].entries()
+    program, entries = books.program, books.ledger.entries()
     unknown = {counter.name for counter in program.counters} | ({"tier"} if program.ladder else set())
     sharing = {
         limit.name: {rule.name for rule in program.earn if limit.name in {x.name for x in rule.limits}}
@@ -66,7 +66,14 @@ def over_caps(books: Books) -> Iterator[str]:
                     continue
                 rules = sharing[limit.name] if limit.name.startswith("caps.") else {grant.rule}
                 mine = _bucket(books, limit, grant)
-                same = [x for x in before if x.left and x.rule in rules and _bucket(books, limit, x) == mine]
+                same = [
+                    x
+                    for x in before
+                    if x.left
+                    and x.rule in rules
+                    and _bucket(books, limit, x) == mine
+                    and (x.entry.event != event.id or _is_under(books, x, limit))
+                ]
                 times, points = len(same) + 1, sum(x.left for x in same) + grant.points
                 cap = limit.cap
                 if times > (times if cap.times is None else cap.times) or points > (
@@ -76,6 +83,12 @@ def over_caps(books: Books) -> Iterator[str]:
                         f"rule {grant.rule!r} gave {grant.points:,} for event {event.id!r} under a cap of "
                         f"{limit.describe()}: {times} times and {points:,} points by then"
                     )
+
+
+def _is_under(books: Books, grant: Grant, limit: Limit) -> bool:
+    """Say whether the version that gave points has a cap: at its own event only that counts, later any version's."""
+    versions = books.versions(grant.rule, grant.entry.at)
+    return any(limit.name in {one.name for one in version.limits} for version in versions)
 
 
 def _bucket(books: Books, limit: Limit, grant: Grant) -> tuple[str, str]:
@@ -89,7 +102,7 @@ def _bucket(books: Books, limit: Limit, grant: Grant) -> tuple[str, str]:
 
 def over_budgets(books: Books) -> Iterator[str]:
     """Yield each budget that a grant went beyond."""
-    for grant, before in grants_in_order(books.handled[0].entries()):
+    for grant, before in grants_in_order(books.ledger.entries()):
         fund = books.program.funds.get(grant.fund)
         if fund is None or fund.budget is None:
             continue
@@ -112,7 +125,7 @@ def over_worst_case(books: Books) -> Iterator[str]:
         return
     years = -(-((max(ats) - min(ats)).days + 2) // 365)
     worst = books.program.worst_case(members=len(books.names), events=len(books.event), years=years)
-    for grant, before in grants_in_order(books.handled[0].entries()):
+    for grant, before in grants_in_order(books.ledger.entries()):
         drawn = grant.points + sum(x.left for x in before if x.fund == grant.fund)
         most = worst.get(grant.fund, 0)
         if most is not None and drawn > most:
@@ -128,8 +141,8 @@ def wrong_returns(books: Books) -> Iterator[str]:
     After a whole return nothing is left; after a part, of each rule's points ⌊given · (amount left) / (amount then)⌋.
     Rules that claw back less than a debt, and returns that the ledger refused, only may not take too much.
     """
-    entries = books.handled[0].entries()
-    for turn in books.handled[1]:
+    entries = books.ledger.entries()
+    for turn in books.turns:
         event, is_refused = turn.event, any(outcome.error is not None for outcome in turn.done.outcomes)
         if not turn.is_return or not turn.is_new or is_refused:
             continue
@@ -148,13 +161,14 @@ def wrong_returns(books: Books) -> Iterator[str]:
 
 
 def _given_about(turn: Turn, entries: Sequence[Entry]) -> list[Grant]:
-    """Return what events of the kind and reference that a return is about had given the member."""
+    """Return what events of the kind and reference that a return is about had given the member by its time."""
     event = turn.event
     about = (event.member, event.kind.removesuffix(CANCELLED), turn.about)
     return [
         grant
         for grant in grants(entries)
         if (grant.entry.member, grant.entry.command.reason, grant.entry.reference) == about
+        and grant.entry.at <= event.at
     ]
 
 
@@ -162,16 +176,17 @@ def _wrong_part(books: Books, turn: Turn, owing: Sequence[Grant]) -> Iterator[st
     """Yield each rule of which another part stays than that of the amount."""
     event = turn.event
     kind, about = event.kind.removesuffix(CANCELLED), turn.about
-    story = [one for one in books.handled[1] if one.is_new and one.event.member == event.member]
+    story = [one for one in books.turns if one.is_new and one.event.member == event.member]
     story = story[: story.index(turn) + 1]
     notes = [one for one in story if one.about == about and one.done.notes]
     bought = [one for one in notes if one.event.kind == kind and one.event.amount is not None]
     back = [one for one in notes if one.event.kind == kind + CANCELLED]
     took = [one for one in back if any(x.status is not Status.REFUSED for x in one.done.outcomes)]
-    # What a whole return closed, and what was given between two returns, is another story.
-    if any(one.event.amount is None for one in took) or not bought:
+    ats = [one.event.at for one in (*bought, *took)]
+    # What a whole return closed, what was given between two returns, and what came late is another story.
+    if any(one.event.amount is None for one in took) or not bought or ats != sorted(ats):
         return
-    if story.index(max(bought, key=story.index)) > story.index(took[0]):
+    if story.index(bought[-1]) > story.index(took[0]):
         return
     then = sum(Fraction(one.event.amount or 0) for one in bought)
     stays = then - sum(Fraction(one.event.amount or 0) for one in took)

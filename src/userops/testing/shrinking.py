@@ -47,6 +47,10 @@ def simpler_stories(story: Story) -> Iterator[Story]:
         yield evolve(story, members=others)
         for name in record:
             yield evolve(story, members={**others, member: {k: v for k, v in record.items() if k != name}})
+    ids = {name: f"e{n}" for n, name in enumerate(dict.fromkeys(event.id for event in events), start=1)}
+    if any(name != new for name, new in ids.items()):
+        renamed = (evolve(e, id=ids[e.id], reference=ids.get(e.reference, e.reference)) for e in events)
+        yield evolve(story, events=tuple(renamed))
 
 
 def _plainer(event: Event, events: tuple[Event, ...]) -> Iterator[Event]:
@@ -59,8 +63,12 @@ def _plainer(event: Event, events: tuple[Event, ...]) -> Iterator[Event]:
         yield evolve(event, amount=None)
     if event.reference and event.reference not in {other.id for other in events}:
         yield evolve(event, reference="")
+    # Once at the first event's time it stays there: what is simpler than itself would have no end.
     if event.at != events[0].at:
         yield evolve(event, at=events[0].at)
+    whole_hour = event.at.replace(minute=0, second=0, microsecond=0)
+    if event.at != whole_hour and (event is events[0] or event.at != events[0].at):
+        yield evolve(event, at=whole_hour)
 
 
 def simpler_records(record: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -32,19 +32,25 @@ def events(
 
     >>> from hypothesis import find, settings
     >>> program = Program.load('schema = 1\nname = "club"\n')
-    >>> found = find(events(program), lambda history: len(history) > 1, settings=settings(database=None))
-    >>> [event.kind for event in found]
-    ['points.redeemed', 'points.redeemed']
+    >>> is_undone = lambda history: any(event.kind.endswith(".cancelled") for event in history)
+    >>> first, then = find(events(program), is_undone, settings=settings(database=None))
+    >>> then.kind == f"{first.kind}.cancelled", then.reference == first.id
+    (True, True)
     """
-    scene = _scene(program, members, start, end)
+    scene, most = _scene(program, members, start, end), whole(max_size, "max_size", at_least=0)
     st = _hypothesis()
 
     @st.composite  # type: ignore[untyped-decorator, unused-ignore]
-    def step(draw: Any) -> Step:
-        return draw_step(_chooser(draw), scene)
+    def step(draw: Any, part: Scene) -> Step:
+        return draw_step(_chooser(draw), part)
 
-    steps = st.lists(step(), max_size=whole(max_size, "max_size", at_least=0))
-    return st.builds(events_of, steps, st.sampled_from(scene.anchors), st.just(scene))  # type: ignore[no-any-return]
+    @st.composite  # type: ignore[untyped-decorator, unused-ignore]
+    def history(draw: Any) -> list[Event]:
+        choose = _chooser(draw)
+        part = scene.part(choose)
+        return events_of(draw(st.lists(step(part), max_size=most)), choose(scene.anchors), scene)[:most]
+
+    return history()  # type: ignore[no-any-return]
 
 
 def members(

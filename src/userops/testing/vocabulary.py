@@ -86,7 +86,10 @@ class Vocabulary:
         return cls(
             kinds=kinds,
             fields={kind: tuple(sorted(fields.get(kind, set()) - {"amount"})) for kind in kinds},
-            aims={kind: tuple(_aim(rule, values) for rule in rules if rule.on == kind) for kind in kinds},
+            aims={
+                **{kind: tuple(_aim(rule, values) for rule in rules if rule.on == kind) for kind in kinds},
+                REDEEMED: ({"amount": _affordable(values["amount"])},),
+            },
             values=values,
             of_members=tuple(sorted((set().union(*fields.values()) | required) - {"amount", "sink", "bill"})),
             tiers=tuple(tier.name for tier in tiers),
@@ -145,7 +148,7 @@ def _values_of(program: Program, conditions: Iterable[Condition]) -> Values:
     """Return by field the values around what conditions, tables and proportions name."""
     found = _beside(conditions)
     plain = sorted({points for rule in program.earn for points in _points_of(rule)})[:4] or [1]
-    spends = [*plain, *(points + 1 for points in plain), sum(plain), 1, 0, -1]
+    spends = [*plain, *(points + 1 for points in plain), sum(plain), 1, 0]
     for rule in program.earn:
         if isinstance(rule.points, Table):
             found.setdefault(rule.points.by, []).extend([*dict(rule.points.table), "in no table"])
@@ -214,9 +217,16 @@ def _aim(rule: EarnRule | RedeemRule, values: Values) -> Values:
     if name:
         options = aimed.get(name) or values.get(name, ())
         aimed[name] = tuple(x for x in options if _is_amount(x) and x is not None and x > 0)
+        if isinstance(rule, RedeemRule):
+            aimed[name] = _affordable(aimed[name])
     if isinstance(rule.points, Table):
         aimed[rule.points.by] = tuple(dict(rule.points.table))
     return {name: options for name, options in aimed.items() if options}
+
+
+def _affordable(amounts: Iterable[Any]) -> tuple[int, ...]:
+    """Return the smallest amounts of points: what members have after few events pays them."""
+    return tuple(sorted({x for x in amounts if isinstance(x, int) and x > 0})[:6])
 
 
 def _is_met(atom: Atom, value: Any) -> bool:

@@ -216,7 +216,7 @@ def test_a_check_is_the_same_for_a_seed_and_another_for_another(monkeypatch):
 
 def fans_stay_below_seventy(books: Books) -> Iterator[str]:
     """A team's own law: nobody known as a fan is given more than 70 points by the shop."""
-    for turn in books.handled[1]:
+    for turn in books.turns:
         given = sum(outcome.given for outcome in turn.done.outcomes if outcome.rule == "shop")
         if books.record(turn.event).get("kind") == "fan" and given > 70:
             yield f"{turn.event.member} got {given}"
