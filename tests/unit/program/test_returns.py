@@ -276,3 +276,20 @@ def test_a_late_cancellation_leaves_later_returns_to_what_came_later():
     (late,) = send(program, ledger, "a.cancelled", "2027-03-09", reference="o").outcomes
     assert (late.status, late.given) == (Status.FIRED, -7)
     assert balance(ledger) == (0, 0)
+
+
+def test_the_last_part_of_a_return_closes_the_reference_as_a_whole_one_does():
+    """What the reference gave again, without an amount, could not be taken back: by amounts nothing was left."""
+    program, ledger = made(RULE + "points = 10\ncap = [{ times = 9 }]")
+    send(program, ledger, "a", "2027-01-01", reference="o", amount=11)
+    for day, part in (("02", 4), ("03", 7)):
+        send(program, ledger, "a.cancelled", f"2027-01-{day}", reference="o", amount=part)
+    assert balance(ledger) == (0, 0)
+    for amount in (None, 1):
+        (outcome,) = send(
+            program, ledger, "a.cancelled", "2027-01-04", id=f"more {amount}", reference="o", amount=amount
+        ).outcomes
+        assert (outcome.status, outcome.why) == (Status.REFUSED, "nothing is left of the reference")
+    send(program, ledger, "a", "2027-01-05", reference="o")
+    assert send(program, ledger, "a.cancelled", "2027-01-06", reference="o").outcomes[0].given == -10
+    assert balance(ledger) == (0, 0)
