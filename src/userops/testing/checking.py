@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from userops.core.amounts import whole
-from userops.core.chance import check_seed, stream
+from userops.core.chance import check_seed, stream, words
 from userops.core.columns import column
 from userops.core.conditions import Condition
 from userops.core.events import Event
@@ -75,9 +75,9 @@ def check_program(
     ... cap = [{ points = 12, per = "day" }]
     ... ''')
     >>> print(check_program(program, examples=10))
-    club: 10 histories of 69 events keep 9 laws
+    club: 10 histories of 91 events keep 9 laws
     rule   fired  capped  not  refused
-    photo     15      14    0        0
+    photo     16      11    0        0
     """
     if not isinstance(program, Program):
         raise InvalidValue(f"a Program was expected, not {type(program).__name__}")
@@ -103,7 +103,14 @@ def check_program(
 
 def _chooser(seed: int, *name: str | int) -> Choose:
     rng = stream(check_seed(seed), "laws", *name)
-    return lambda options: options[int(rng.integers(len(options)))]
+
+    def drawn() -> Iterator[int]:
+        # Raw words: what NumPy makes of them may change from one version to the next.
+        while True:
+            yield from words(rng, 256).tolist()
+
+    numbers = drawn()
+    return lambda options: options[next(numbers) * len(options) >> 32]
 
 
 def _story(choose: Choose, scene: Scene) -> Story:
@@ -169,9 +176,9 @@ def check_condition(condition: Condition, *, examples: int = 100, seed: int = 0)
     """
     if not isinstance(condition, Condition):
         raise InvalidValue(f"a Condition was expected, not {type(condition).__name__}")
-    words = Vocabulary.of_condition(condition)
+    vocabulary = Vocabulary.of_condition(condition)
     for number in range(whole(examples, "examples", at_least=1)):
-        record = draw_record(_chooser(seed, "record", number), words)
+        record = draw_record(_chooser(seed, "record", number), vocabulary)
         if next(_misread(condition, record), None) is not None:
             smallest = shrunk(
                 record,
