@@ -13,8 +13,8 @@ from userops.core.calendar import local_day
 from userops.core.events import Event
 from userops.points import Ledger
 from userops.program import Decision, Program, Replay
+from userops.program.live.transaction import is_return
 from userops.program.rules import EarnRule
-from userops.program.running import is_return
 
 Members = Mapping[str, Mapping[str, Any]]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from importlib import import_module
 
 import pytest
 from attrs import evolve
@@ -10,9 +11,13 @@ from userops import Event
 from userops import program as program_room
 from userops.errors import InvalidValue, LawBroken, UseropsError
 from userops.points import Finding, Fund, Ledger
-from userops.program import Program, columnar, comparison, deciding, replaying, returning, running
+from userops.program import Program, comparison, live
+from userops.program.live import State
+from userops.program.live import events as deciding
+from userops.program.live import returns as returning
+from userops.program.live import transaction as running
+from userops.program.replay import engine as columnar
 from userops.program.rules import EarnRule
-from userops.program.state import State
 from userops.testing import LAWS, Books, Story, check_program
 
 TEXT = """
@@ -54,7 +59,8 @@ def doubled(self, points, tier):
 
 ORIGINAL_ROUNDED = EarnRule.rounded
 ORIGINAL_TAKE_BACK = returning._take_back
-ORIGINAL_GIVEN_BY = columnar.given_by
+#: The room has a function of the module's name.
+replaying = import_module("userops.program.replay.replay")
 ORIGINAL_REPLAY = replaying.replay
 ORIGINAL_LOTS = Ledger.lots
 ORIGINAL_FUNDING = Ledger.funding
@@ -129,10 +135,10 @@ BROKEN = [
     ("once", lambda m: m.setattr(running, "_answered", forgetful)),
     ("decides", impure),
     ("decides", posting),
-    ("decides", lambda m: m.setattr(running, "state_of", lambda *_: State())),
+    ("decides", lambda m: m.setattr(live, "state_of", lambda *_: State())),
     ("replays", lambda m: m.setattr(columnar, "given_by", uncapped_columns)),
     ("replays", lambda m: m.setattr(replaying, "alone", lambda program, facts: columnar.alone(program, facts) & False)),
-    ("records", lambda m: m.setattr(replaying, "replay", taken_too_early)),
+    ("records", lambda m: m.setattr(program_room.program, "replay", taken_too_early)),
 ]  # fmt: skip
 
 
