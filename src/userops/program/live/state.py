@@ -316,7 +316,7 @@ def returns_of(state: State, kind: str, at: datetime) -> tuple[list[Given], Frac
         before = [
             one for one in bought if one.sequence < part.sequence and one.at <= part.at and is_open(one)
         ]
-        parts = [one for one in back if one.sequence <= part.sequence and is_open(one)]
+        parts = [one for one in back if one.sequence <= part.sequence and one.at <= part.at and is_open(one)]
         return 0 < _total(before) <= _total(parts)
 
     for one in back:

@@ -293,3 +293,13 @@ def test_the_last_part_of_a_return_closes_the_reference_as_a_whole_one_does():
     send(program, ledger, "a", "2027-01-05", reference="o")
     assert send(program, ledger, "a.cancelled", "2027-01-06", reference="o").outcomes[0].given == -10
     assert balance(ledger) == (0, 0)
+
+
+def test_a_late_part_is_not_the_last_for_what_a_later_return_took():
+    program, ledger = made(RULE + "points = 8\ncap = [{ times = 9 }]")
+    for day, amount in (("08", 5), ("10", 5)):
+        send(program, ledger, "a", f"2027-03-{day}", reference="o", amount=amount)
+    send(program, ledger, "a.cancelled", "2027-03-11", reference="o", amount=6)
+    send(program, ledger, "a.cancelled", "2027-03-09", reference="o", amount=2)
+    send(program, ledger, "a.cancelled", "2027-03-09", id="rest", reference="o")
+    assert balance(ledger) == (0, 0)
