@@ -26,6 +26,15 @@ class MissingExtraError(UseropsError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 
 
+class LawBroken(UseropsError, AssertionError):
+    """A law that rules must keep does not hold: `law` names it, `case` is the smallest example that was found."""
+
+    def __init__(self, message: str, *, law: str = "", case: Any = None) -> None:
+        """Keep the example, to be tried again."""
+        super().__init__(message)
+        self.law, self.case = law, case
+
+
 class NotSettled(UseropsError, ValueError):
     """A read over all wallets asked for more than is settled (`ledger.settled`)."""
 

@@ -111,5 +111,5 @@ def test_tests_fail_on_a_warning(tmp_path):
 
 
 def test_package_fails_on_an_undeclared_dependency(project):
-    broken(project, "core/ids.py", "\nimport hypothesis\n")
+    broken(project, "core/ids.py", "\nimport scipy\n")
     assert run(tool("deptry"), "src", cwd=project).returncode == 1

@@ -24,7 +24,7 @@ def decide_return(program: Rulebook, event: Event, past: Past) -> Decision:
     """
     deciding = Deciding.of(program, event, past)
     kind, about = event.kind.removesuffix(CANCELLED), past.about(deciding.reference)
-    found, then, back = returns_of(about, kind)
+    found, then, back = returns_of(about, kind, event.at)
     refusal, before, after = _shares(event, found, then, back)
     if not found and any(one.kind == kind for one in about.given):
         refusal = "nothing is left of the reference"

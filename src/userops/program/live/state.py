@@ -298,20 +298,39 @@ def _take_back(
         value.append((entry.at, -taken))
 
 
-def returns_of(state: State, kind: str) -> tuple[list[Given], Fraction | None, Fraction]:
-    """Return (what events of a kind gave, the amount then, the amount returned so far) of one reference.
+def returns_of(state: State, kind: str, at: datetime) -> tuple[list[Given], Fraction | None, Fraction]:
+    """Return (what events of a kind gave by `at`, the amount then, the amount returned so far) of one reference.
 
-    A whole return closes what was before it: what the reference gave afterwards is another story. The
-    amount is None where no event had one.
+    A whole return, or the last part of one, closes what was before it, in time and in the recording: what the
+    reference gave afterwards, also where that was told first, is another story. The amount is None where no event
+    had one.
     """
     back = [one for one in state.noted if one.kind == kind + CANCELLED and not one.is_refused]
-    closed = max((one.sequence for one in back if one.amount is None), default=-1)
-    given = [one for one in state.given if one.kind == kind and one.sequence > closed]
-    amounts = [
-        one.amount
-        for one in state.noted
-        if one.kind == kind and one.sequence > closed and one.amount is not None
-    ]
-    then = sum((Fraction(amount) for amount in amounts), Fraction(0)) if amounts else None
-    returned = (Fraction(one.amount or 0) for one in back if one.sequence > closed)
-    return given, then, sum(returned, Fraction(0))
+    bought = [one for one in state.noted if one.kind == kind]
+    ends: list[Noted] = []
+
+    def is_open(one: Given | Noted) -> bool:
+        return not any(one.sequence <= end.sequence and one.at <= end.at for end in ends)
+
+    def is_last(part: Noted) -> bool:
+        before = [
+            one for one in bought if one.sequence < part.sequence and one.at <= part.at and is_open(one)
+        ]
+        parts = [one for one in back if one.sequence <= part.sequence and one.at <= part.at and is_open(one)]
+        return 0 < _total(before) <= _total(parts)
+
+    for one in back:
+        if one.amount is None or is_last(one):
+            ends.append(one)  # noqa: PERF401 — each is looked at with the ends before it
+    given = [one for one in state.given if one.kind == kind and is_open(one)]
+    bought, back = ([one for one in some if is_open(one)] for some in (bought, back))
+    # Told late, a return is about what was before it. Where all of it comes later, the ledger refuses it.
+    if len({one.at <= at for one in given}) > 1:
+        given = [one for one in given if one.at <= at]
+        bought, back = ([one for one in some if one.at <= at] for some in (bought, back))
+    then = _total(bought) if any(one.amount is not None for one in bought) else None
+    return given, then, _total(back)
+
+
+def _total(noted: Iterable[Noted]) -> Fraction:
+    return sum((Fraction(one.amount) for one in noted if one.amount is not None), Fraction(0))

@@ -233,3 +233,73 @@ def test_a_replay_refuses_the_sinks_that_a_run_refuses():
     assert replayed.balance("u", end) == ledger.balance("u", end)
     assert replayed.trial_balance(end) == ledger.trial_balance(end)
     assert balance(ledger) == (50 - 3 - 5 - 6 - 8, 0)
+
+
+def test_a_late_cancellation_takes_back_what_was_before_it_and_leaves_the_rest_to_the_next():
+    """Told late, it was refused what came after it, and closed the reference: the next one found nothing left."""
+    program, ledger = made(RULE + "points = 50\ncap = [{ times = 9 }]")
+    send(program, ledger, "a", "2027-03-01", reference="o")
+    send(program, ledger, "a", "2027-01-31", reference="o")
+    (late,) = send(program, ledger, "a.cancelled", "2027-02-01", reference="o").outcomes
+    assert (late.status, late.given, late.error) == (Status.FIRED, -50, None)
+    assert balance(ledger) == (50, 0)
+    assert send(program, ledger, "a.cancelled", "2027-02-02", reference="o").outcomes[0].given == 0
+    (last,) = send(program, ledger, "a.cancelled", "2027-03-02", reference="o").outcomes
+    assert (last.status, last.given) == (Status.FIRED, -50)
+    assert balance(ledger) == (0, 0)
+    assert (
+        send(program, ledger, "a.cancelled", "2027-03-03", reference="o").outcomes[0].status is Status.REFUSED
+    )
+
+
+def test_a_late_return_of_a_part_shares_what_was_bought_before_it():
+    program, ledger = made(RULE + 'points = { of = "amount" }\ncap = [{ points = 900 }]')
+    send(program, ledger, "a", "2027-03-01", reference="o", amount=100)
+    send(program, ledger, "a", "2027-01-31", reference="o", amount=40)
+    assert (
+        send(program, ledger, "a.cancelled", "2027-02-01", reference="o", amount=10).outcomes[0].given == -10
+    )
+    assert send(program, ledger, "a.cancelled", "2027-02-02", reference="o", amount=31).outcomes[0].why == (
+        "31 is returned, and 30 is left of the reference"
+    )
+    assert send(program, ledger, "a.cancelled", "2027-03-02", reference="o").outcomes[0].given == -130
+    assert balance(ledger) == (0, 0)
+
+
+def test_a_late_cancellation_leaves_later_returns_to_what_came_later():
+    program, ledger = made(RULE + "points = 8\ncap = [{ times = 9 }]")
+    for day, amount in (("08", 10), ("10", 10)):
+        send(program, ledger, "a", f"2027-03-{day}", reference="o", amount=amount)
+    assert (
+        send(program, ledger, "a.cancelled", "2027-03-11", reference="o", amount=11).outcomes[0].given == -9
+    )
+    (late,) = send(program, ledger, "a.cancelled", "2027-03-09", reference="o").outcomes
+    assert (late.status, late.given) == (Status.FIRED, -7)
+    assert balance(ledger) == (0, 0)
+
+
+def test_the_last_part_of_a_return_closes_the_reference_as_a_whole_one_does():
+    """What the reference gave again, without an amount, could not be taken back: by amounts nothing was left."""
+    program, ledger = made(RULE + "points = 10\ncap = [{ times = 9 }]")
+    send(program, ledger, "a", "2027-01-01", reference="o", amount=11)
+    for day, part in (("02", 4), ("03", 7)):
+        send(program, ledger, "a.cancelled", f"2027-01-{day}", reference="o", amount=part)
+    assert balance(ledger) == (0, 0)
+    for amount in (None, 1):
+        (outcome,) = send(
+            program, ledger, "a.cancelled", "2027-01-04", id=f"more {amount}", reference="o", amount=amount
+        ).outcomes
+        assert (outcome.status, outcome.why) == (Status.REFUSED, "nothing is left of the reference")
+    send(program, ledger, "a", "2027-01-05", reference="o")
+    assert send(program, ledger, "a.cancelled", "2027-01-06", reference="o").outcomes[0].given == -10
+    assert balance(ledger) == (0, 0)
+
+
+def test_a_late_part_is_not_the_last_for_what_a_later_return_took():
+    program, ledger = made(RULE + "points = 8\ncap = [{ times = 9 }]")
+    for day, amount in (("08", 5), ("10", 5)):
+        send(program, ledger, "a", f"2027-03-{day}", reference="o", amount=amount)
+    send(program, ledger, "a.cancelled", "2027-03-11", reference="o", amount=6)
+    send(program, ledger, "a.cancelled", "2027-03-09", reference="o", amount=2)
+    send(program, ledger, "a.cancelled", "2027-03-09", id="rest", reference="o")
+    assert balance(ledger) == (0, 0)
