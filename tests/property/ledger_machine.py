@@ -8,11 +8,13 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import product
+from math import inf
 
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.property.ledger_model import Model
+from tests.property.ledger_model import FOREVER, Model
 
 from userops.errors import Rejected
 from userops.points import (
@@ -38,10 +40,11 @@ from userops.points import (
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 STEP = timedelta(hours=6)
+TICK = timedelta(microseconds=1)
 MEMBERS = ("ann", "bob", "cho")
 WHO = ("ann", "ann", "ann", "bob", "cho")
 CURRENCIES = {"points": True, "miles": True, "value": False}
-LIMITS = {"sales": None, "promo": 60}
+LIMITS = {"sales": inf, "promo": 60}
 COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
 
 #: What each argument of a step may be; steps are counted back from now, most commands being in time.
@@ -83,7 +86,7 @@ ARGUMENTS = {
     "altered": {"which": WHICH, "reason": ("another",)},
     "together": {"member": WHO, "points": FEW, "asked": FEW},
     "look_back": {"member": WHO, "back": (1, 7, 40, 200)},
-    "remember": {"member": WHO},
+    "remember": {"member": WHO, "back": BACK},
     "reopen": {},
 }  # fmt: skip
 
@@ -293,21 +296,21 @@ class LedgerMachine(RuleBasedStateMachine):
     @step
     def look_back(self, member, back):
         at = self.at(back)
-        self.compare_wallet(member, "points", at)
-        statement = self.ledger.statement(member, at, self.now)
-        before, instant = self.model.balance(member, "points", at - STEP / 9), self.now - STEP / 9
-        assert statement.opening + sum(line.points for line in statement.lines) == statement.closing
-        assert statement.closing == sum(self.model.balance(member, "points", instant)[:3])
-        if at.microsecond == 0 and back >= 1:
-            assert statement.opening == sum(before[:3])
-        self.compare_funding(at)
+        read = self.compare(at, {member})
+        for currency in CURRENCIES:
+            statement = self.ledger.statement(member, at, self.now, currency=currency)
+            assert statement.opening + sum(line.points for line in statement.lines) == statement.closing
+            opening, closing = (
+                sum(self.model.read(instant - TICK)[0][member, currency]) for instant in (at, self.now)
+            )
+            assert (statement.opening, statement.closing) == (opening, closing)
 
     @step
-    def remember(self, member):
-        known_at = self.ledger.settled
-        self.kept.append((member, self.now, known_at, self.ledger.balance(member, self.now)))
-        member, as_of, known_at, balance = self.kept[len(self.posted) % len(self.kept)]
-        assert self.ledger.balance(member, as_of, known_at=known_at) == balance
+    def remember(self, member, back):
+        """Keep a place in the recording; readings as of then, kept or not, never change again."""
+        self.kept.append((member, self.at(back), self.ledger.settled, len(self.model.rows)))
+        member, at, known_at, known = self.kept[len(self.posted) % len(self.kept)]
+        self.compare(at, {member}, known_at, known)
 
     @step
     def reopen(self):
@@ -315,29 +318,29 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- Comparisons
 
-    def compare_wallet(self, member, currency, at):
-        balance = self.ledger.balance(member, at, currency=currency)
-        assert attrs.astuple(balance) == self.model.balance(member, currency, at), (member, currency, at)
-        far = datetime.max.replace(tzinfo=UTC)
-        lots = [
-            (lot.id, lot.points, lot.fund, lot.expires_at or far)
-            for lot in self.ledger.lots(member, at, currency=currency)
-        ]
-        assert lots == self.model.shown_lots(member, currency, at), (member, currency, at)
-
-    def compare_funding(self, at):
-        rows = {(r.fund, r.currency): {c: getattr(r, c) for c in COLUMNS} for r in self.ledger.funding(at)}
-        assert rows == self.model.funding(at)
+    def compare(self, at, members, known_at=None, known=None):
+        """Compare all that is read at an instant of these members, and of the funds."""
+        balances, shown, funding = self.model.read(at, known)
+        for wallet in product(members, CURRENCIES):
+            member, currency = wallet
+            balance = self.ledger.balance(member, at, currency=currency, known_at=known_at)
+            assert list(attrs.astuple(balance)) == [*balances[wallet], balances[*wallet, "owed"][0]], (wallet, at)
+            lots = self.ledger.lots(member, at, currency=currency, known_at=known_at)
+            assert [shown_lot(lot) for lot in lots] == [
+                (lot.id, points, lot.fund, lot.rule, lot.origin, lot.start, end)
+                for lot, points, end in shown[wallet] if points
+            ], (wallet, at)
+        rows = {(row.fund, row.currency): row for row in self.ledger.funding(at, known_at=known_at)}
+        assert {key: {column: getattr(row, column) for column in COLUMNS} for key, row in rows.items()} == {
+            key: {column: row[column] for column in COLUMNS} for key, row in funding.items()
+        }
         for row in rows.values():
-            assert row["issued"] == row["redeemed"] + row["expired"] + row["clawed_back"] + row["outstanding"]
+            assert row.issued == row.redeemed + row.expired + row.clawed_back + row.outstanding
 
     @invariant()
     def same(self):
-        for member in self.touched:
-            for currency in CURRENCIES:
-                self.compare_wallet(member, currency, self.now)
         if self.touched:
-            self.compare_funding(self.now)
+            self.compare(self.now, self.touched)
         self.touched = set()
 
     def prove(self):
@@ -346,8 +349,12 @@ class LedgerMachine(RuleBasedStateMachine):
         for (_, currency), points in self.ledger.trial_balance(self.now).items():
             totals[currency] += points
         assert not any(totals.values()), totals
-        for member, as_of, known_at, balance in self.kept:
-            assert self.ledger.balance(member, as_of, known_at=known_at) == balance
+        for member, at, known_at, known in self.kept:
+            self.compare(at, {member}, known_at, known)
+
+
+def shown_lot(lot):
+    return (lot.id, lot.points, lot.fund, lot.rule, lot.origin, lot.available_at, lot.expires_at or FOREVER)
 
 
 #: How often `drive` takes each step: as often as a rule, the commands that lead somewhere more often.
