@@ -7,6 +7,7 @@ plain random generator, which is what the mutants are tried with.
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from itertools import product
 from math import inf
@@ -45,6 +46,7 @@ MEMBERS = ("ann", "bob", "cho")
 WHO = ("ann", "ann", "ann", "bob", "cho")
 CURRENCIES = {"points": True, "miles": True, "value": False}
 LIMITS = {"sales": inf, "promo": 60}
+COSTS = {"sales": Decimal("0.10"), "promo": Decimal("0.25")}
 COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
 
 #: What each argument of a step may be; steps are counted back from now, most commands being in time.
@@ -113,8 +115,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger, self.model = self.make_ledger(), Model(CURRENCIES, LIMITS)
         self.ledger.add_currency(Currency("miles"))
         self.ledger.add_currency(Currency("value", spendable=False))
-        self.ledger.add_fund(Fund("sales"))
-        self.ledger.add_fund(Fund("promo", budget=Budget(60, per="month"), timezone="Asia/Shanghai"))
+        self.ledger.add_fund(Fund("sales", unit_cost=COSTS["sales"]))
+        budget = Budget(LIMITS["promo"], per="month")
+        self.ledger.add_fund(Fund("promo", unit_cost=COSTS["promo"], budget=budget, timezone="Asia/Shanghai"))
         self.now, self.posted, self.holds, self.kept, self.touched = START, [], [], [], set()
         self.undoable = []
 
@@ -136,13 +139,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def post(self, command):
         expected = self.model.post(command)
-        try:
-            receipt = self.ledger.post(command)
-            given = (receipt.allocations, receipt.expired)
-        except Rejected as rejection:
-            given = type(rejection).__name__
+        quoted, given = self.outcome(self.ledger.quote, command), self.outcome(self.ledger.post, command)
+        assert quoted == given, (command, quoted, given)
         if isinstance(command, Expire):  # the model writes no expiries; what they change is compared below
-            given = expected
+            given = given if isinstance(given, str) else expected
         assert given == expected, (command, given, expected)
         self.seen[type(command).__name__, given if isinstance(given, str) else "posted"] += 1
         if not isinstance(given, str):
@@ -153,6 +153,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.undoable.append(command.id)
         names = {getattr(command, "member", None), getattr(command, "to", None)} & set(MEMBERS)
         self.touched = names or set(MEMBERS)
+
+    def outcome(self, do, command):
+        try:
+            receipt = do(command)
+        except Rejected as rejection:
+            return type(rejection).__name__
+        return (receipt.allocations, receipt.expired)
 
     @step
     def earn(self, member, points, fund, back, lasts, waits, rule_, currency):
@@ -180,11 +187,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @step
     def capture(self, which, points, back):
-        self.post(
-            Capture(
-                id=self.name("c"), hold=self.some_hold(which), points=points, sink="shop", at=self.at(back)
-            )
-        )
+        hold = self.some_hold(which)
+        self.post(Capture(id=self.name("c"), hold=hold, points=points, sink="shop", at=self.at(back)))
 
     @step
     def release(self, which, back):
@@ -219,11 +223,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @step
     def transfer(self, member, to, points, back, currency):
         to = MEMBERS[(MEMBERS.index(member) + to) % 3]
-        self.post(
-            Transfer(
-                id=self.name("t"), member=member, to=to, points=points, at=self.at(back), currency=currency
-            )
-        )
+        at = self.at(back)
+        self.post(Transfer(id=self.name("t"), member=member, to=to, points=points, at=at, currency=currency))
 
     @step
     def exchange(self, member, points, back, lasts, fund, pair, rate):
@@ -238,15 +239,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @step
     def extend(self, member, lasts, back, rule_):
-        self.post(
-            Extend(
-                id=self.name("l"),
-                member=member,
-                expires_at=self.until(back, lasts),
-                at=self.at(back),
-                rule=rule_,
-            )
-        )
+        until = self.until(back, lasts)
+        self.post(Extend(id=self.name("l"), member=member, expires_at=until, at=self.at(back), rule=rule_))
 
     @step
     def write_off(self, member, points, back):
@@ -259,6 +253,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @step
     def expire(self, member, back):
         self.post(Expire(id=self.name("z"), member=member, at=self.at(back)))
+        if member is None:
+            self.compare_books(self.at(back))
 
     @step
     def advance(self, steps):
@@ -296,14 +292,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @step
     def look_back(self, member, back):
         at = self.at(back)
-        read = self.compare(at, {member})
+        self.compare(at, {member})
+        opening, closing = (self.model.read(instant - TICK)[0] for instant in (at, self.now))
         for currency in CURRENCIES:
             statement = self.ledger.statement(member, at, self.now, currency=currency)
             assert statement.opening + sum(line.points for line in statement.lines) == statement.closing
-            opening, closing = (
-                sum(self.model.read(instant - TICK)[0][member, currency]) for instant in (at, self.now)
-            )
-            assert (statement.opening, statement.closing) == (opening, closing)
+            assert statement.opening == sum(opening[member, currency])
+            assert statement.closing == sum(closing[member, currency])
 
     @step
     def remember(self, member, back):
@@ -324,18 +319,43 @@ class LedgerMachine(RuleBasedStateMachine):
         for wallet in product(members, CURRENCIES):
             member, currency = wallet
             balance = self.ledger.balance(member, at, currency=currency, known_at=known_at)
-            assert list(attrs.astuple(balance)) == [*balances[wallet], balances[*wallet, "owed"][0]], (wallet, at)
+            assert list(attrs.astuple(balance)) == [*balances[wallet], balances[*wallet, "owed"][0]], (
+                wallet,
+                at,
+            )
             lots = self.ledger.lots(member, at, currency=currency, known_at=known_at)
-            assert [shown_lot(lot) for lot in lots] == [
-                (lot.id, points, lot.fund, lot.rule, lot.origin, lot.start, end)
-                for lot, points, end in shown[wallet] if points
-            ], (wallet, at)
+            expected = [self.expected_lot(*found) for found in shown[wallet] if found[1]]
+            assert [attrs.astuple(lot) for lot in lots] == expected, (wallet, at)
         rows = {(row.fund, row.currency): row for row in self.ledger.funding(at, known_at=known_at)}
         assert {key: {column: getattr(row, column) for column in COLUMNS} for key, row in rows.items()} == {
             key: {column: row[column] for column in COLUMNS} for key, row in funding.items()
         }
         for row in rows.values():
             assert row.issued == row.redeemed + row.expired + row.clawed_back + row.outstanding
+
+    def expected_lot(self, lot, points, end):
+        original = next(n for _, its, _, n, _ in self.model.rows if its == lot)
+        earned_at, end = self.model.entries[lot.origin].c.at, None if end == FOREVER else end
+        return (
+            lot.id, points, original, lot.fund, COSTS[lot.fund], earned_at, lot.start, end, lot.rule, lot.origin
+        )  # fmt: skip
+
+    def compare_books(self, at):
+        """Once all expiries due by an instant are written, the accounts say what is read at it."""
+        trial, (balances, _, funding) = self.ledger.trial_balance(at), self.model.read(at)
+        for member, currency in product(MEMBERS, CURRENCIES):
+            owed = balances[member, currency, "owed"][0]
+            assert trial.get((f"wallet:{member}", currency), 0) == sum(balances[member, currency])
+            assert trial.get((f"debt:{member}", currency), 0) == -owed
+        for currency in CURRENCIES:
+            rows = [row for (_, its), row in funding.items() if its == currency]
+            for accounts, column, sign in (
+                (("expired",), "expired", 1),
+                (("loss",), "written_off", -1),
+                (("sink:shop", "exchange"), "redeemed", 1),
+            ):
+                there = sum(trial.get((account, currency), 0) for account in accounts)
+                assert there == sign * sum(row[column] for row in rows), (accounts, currency)
 
     @invariant()
     def same(self):
@@ -351,10 +371,6 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not any(totals.values()), totals
         for member, at, known_at, known in self.kept:
             self.compare(at, {member}, known_at, known)
-
-
-def shown_lot(lot):
-    return (lot.id, lot.points, lot.fund, lot.rule, lot.origin, lot.available_at, lot.expires_at or FOREVER)
 
 
 #: How often `drive` takes each step: as often as a rule, the commands that lead somewhere more often.

@@ -15,19 +15,19 @@ Lot = namedtuple("Lot", "id wallet fund rule origin start end")  # wallet: (memb
 class Model:
     def __init__(self, spendable, limits):
         self.spendable, self.limits = spendable, limits  # {currency: bool}, {fund: points a month}
-        self.entries, self.rows = {}, []  # in order of recording
+        self.entries, self.rows, self.lots = {}, [], {}  # rows in order of recording; the state they lead to
 
     def state(self, at=FOREVER, known=None):
         """Return {lot: {column: points}}, the lots in the order in which they are spent."""
         lots = defaultdict(Counter)
         for when, lot, column, n, end in self.rows[:known]:
             if when <= at:
-                lots[lot].update({column: n, "free": n})
-                lots[lot]["end"] = max(lots[lot]["end"] or end, end)
+                its = lots[lot]
+                its[column], its["free"] = its[column] + n, its["free"] + n
+                its["end"] = max(its["end"] or end, end)
         return dict(sorted(lots.items(), key=lambda found: (found[1]["end"], found[0].start)))
 
-    def free(self, at):
-        """Return {lot: points}: what is free at an instant, and ever since."""
+    def free(self, at):  # {lot: points that are free at an instant, and ever since}
         gained = defaultdict(Counter)
         for when, lot, _, n, _ in self.rows:
             gained[lot][max(at, when)] += n
@@ -35,7 +35,7 @@ class Model:
 
     def living(self, *wallet):
         """Return the free points of lots that are alive at the command's instant, pending ones too."""
-        at, free, lots = self.entry.c.at, self.free(self.entry.c.at), self.state().items()
+        at, free, lots = self.entry.c.at, self.free(self.entry.c.at), self.lots.items()
         return [x for x, its in lots if x.wallet == wallet and at < its["end"] for _ in range(free[x])]
 
     def move(self, points, column, sign, at=None):
@@ -57,21 +57,21 @@ class Model:
             if not holds:
                 return otherwise
         self.rows += e.rows
-        self.entries[c.id], lots, freed = e, self.state(), Counter()
+        self.entries[c.id], self.lots, freed = e, self.state(), Counter()
         for when, lot, _, n, _ in e.rows:
-            freed[lot.id] += n if when == c.at >= lots[lot]["end"] else 0
+            freed[lot.id] += n if when == c.at >= self.lots[lot]["end"] else 0
         e.open = e.open or e.points[::-1]  # what can be undone or resolved yet, the last first
         e.answer = (tuple(Counter(lot.id for lot in e.points).items()), tuple((+freed).items()))
         return e.answer
 
     def do(self, c, e):
         """Carry a command out; yield, in order of precedence, what must hold and what it is refused as if not."""
-        kind, at, lots, funds = e.kind, c.at, self.state(), getattr(c, "funds", None) or self.limits
+        kind, at, lots, funds = e.kind, c.at, self.lots, getattr(c, "funds", None) or self.limits
         wallet, to = (getattr(c, "member", ""), c.currency), getattr(c, "to_currency", c.currency)
         uses = kind in ("Spend", "Hold", "Transfer", "Exchange")
         yield {c.currency, to} <= self.spendable.keys(), "UnknownCurrency"
         yield {*funds, getattr(c, "fund", "")} <= {*self.limits, ""}, "UnknownFund"
-        yield not uses or self.spendable[c.currency] and self.spendable[to], "NotSpendable"
+        yield not uses or (self.spendable[c.currency] and self.spendable[to]), "NotSpendable"
         if kind in ("Earn", "Exchange"):
             gain, start = int(c.points * getattr(c, "rate", 1)), max(at, getattr(c, "available_at", at) or at)
             e.month, rule = (c.fund, f"{at + timedelta(hours=8):%Y-%m}"), getattr(c, "rule", "")
