@@ -331,9 +331,7 @@ class LedgerMachine(Compared, RuleBasedStateMachine):
 
     @invariant()
     def same(self):
-        if self.touched:
-            self.compare(self.now, self.touched)
-        self.touched = set()
+        self.compare_touched()
 
 
 #: How often `drive` takes each step: as often as a rule, the commands that lead somewhere more often.
