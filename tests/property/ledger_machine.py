@@ -8,10 +8,12 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from math import inf
 
 import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.property.ledger_compared import COSTS, CURRENCIES, MEMBERS, Compared
 from tests.property.ledger_model import Model
 
 from userops.errors import Rejected
@@ -36,13 +38,11 @@ from userops.points import (
     WriteOff,
 )
 
-START = datetime(2027, 1, 1, tzinfo=UTC)
+#: A month is about to turn, which it does in Shanghai first.
+START = datetime(2027, 1, 31, 6, tzinfo=UTC)
 STEP = timedelta(hours=6)
-MEMBERS = ("ann", "bob", "cho")
 WHO = ("ann", "ann", "ann", "bob", "cho")
-CURRENCIES = {"points": True, "miles": True, "value": False}
-LIMITS = {"sales": None, "promo": 60}
-COLUMNS = ("issued", "redeemed", "expired", "clawed_back", "outstanding", "debt", "written_off")
+LIMITS = {"sales": inf, "promo": 60}
 
 #: What each argument of a step may be; steps are counted back from now, most commands being in time.
 BACK = (0, 0, 0, 0, 0, 0, 1, 3, 12, 100)
@@ -51,6 +51,7 @@ SOME = (None, None, 1, 2, 4, 50)
 LASTING = (None, 2, 5, 20, 60, 400)
 WHICH = tuple(range(8))
 CURRENCY = (*["points"] * 12, "miles", "miles", "value", "typo")
+RESTORES = (Restore.ORIGINAL, Restore.EXTENDED(1), Restore.EXTENDED(20))
 ARGUMENTS = {
     "earn": {
         "member": WHO, "points": (1, 4, 10, 20, 25, 40), "fund": (*["sales"] * 5, *["promo"] * 4, "typo"), "back": BACK,
@@ -65,7 +66,7 @@ ARGUMENTS = {
     "release": {"which": WHICH, "back": BACK},
     "reverse": {
         "which": (*WHICH, 15, 30), "points": SOME, "back": BACK, "clawback": (*Clawback, Clawback.DEBT, Clawback.DEBT),
-        "restore": (Restore.ORIGINAL, Restore.EXTENDED(1), Restore.EXTENDED(20)),
+        "restore": RESTORES,
     },
     "transfer": {"member": WHO, "to": (1, 2), "points": FEW, "back": BACK, "currency": CURRENCY},
     "exchange": {
@@ -76,14 +77,16 @@ ARGUMENTS = {
     "extend": {"member": WHO, "lasts": (1, 10, 100), "back": BACK, "rule_": (None, None, "club")},
     "write_off": {"member": WHO, "points": SOME, "back": BACK},
     "note": {"member": WHO, "back": BACK},
-    "expire": {"member": (None, *WHO), "back": (*BACK, -2, -20, -20, -20, -20)},
+    "expire": {"member": (*[None] * 5, *WHO), "back": (*BACK, -2, -20, -20, -20, -20)},
     "owe": {"member": WHO, "points": (3, 8), "fund": ("sales", "promo"), "back": BACK},
+    "lapse": {"member": WHO, "points": FEW, "back": (1, 2), "asked": FEW, "captured": SOME},
+    "come_back": {"member": WHO, "points": (3, 8), "clawback": tuple(Clawback), "restore": RESTORES, "asked": SOME},
     "advance": {"steps": (1, 1, 2, 3, 8, 25, 130)},
     "again": {"which": WHICH},
     "altered": {"which": WHICH, "reason": ("another",)},
     "together": {"member": WHO, "points": FEW, "asked": FEW},
     "look_back": {"member": WHO, "back": (1, 7, 40, 200)},
-    "remember": {"member": WHO},
+    "remember": {"member": WHO, "back": BACK},
     "reopen": {},
 }  # fmt: skip
 
@@ -93,7 +96,7 @@ def step(method):
     return rule(**{name: st.sampled_from(of) for name, of in ARGUMENTS[method.__name__].items()})(method)
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(Compared, RuleBasedStateMachine):
     """Post the same commands to both, and compare everything after each."""
 
     #: Outcomes seen, over all runs: a machine that never meets a rejection proves nothing about it.
@@ -110,8 +113,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger, self.model = self.make_ledger(), Model(CURRENCIES, LIMITS)
         self.ledger.add_currency(Currency("miles"))
         self.ledger.add_currency(Currency("value", spendable=False))
-        self.ledger.add_fund(Fund("sales"))
-        self.ledger.add_fund(Fund("promo", budget=Budget(60, per="month"), timezone="Asia/Shanghai"))
+        self.ledger.add_fund(Fund("sales", unit_cost=COSTS["sales"]))
+        budget = Budget(LIMITS["promo"], per="month")
+        self.ledger.add_fund(Fund("promo", unit_cost=COSTS["promo"], budget=budget, timezone="Asia/Shanghai"))
         self.now, self.posted, self.holds, self.kept, self.touched = START, [], [], [], set()
         self.undoable = []
 
@@ -133,13 +137,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def post(self, command):
         expected = self.model.post(command)
-        try:
-            receipt = self.ledger.post(command)
-            given = (receipt.allocations, receipt.expired)
-        except Rejected as rejection:
-            given = type(rejection).__name__
+        quoted, given = self.outcome(self.ledger.quote, command), self.outcome(self.ledger.post, command)
+        assert quoted == given, (command, quoted, given)
         if isinstance(command, Expire):  # the model writes no expiries; what they change is compared below
-            given = expected
+            given = given if isinstance(given, str) else expected
         assert given == expected, (command, given, expected)
         self.seen[type(command).__name__, given if isinstance(given, str) else "posted"] += 1
         if not isinstance(given, str):
@@ -150,6 +151,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.undoable.append(command.id)
         names = {getattr(command, "member", None), getattr(command, "to", None)} & set(MEMBERS)
         self.touched = names or set(MEMBERS)
+
+    def outcome(self, do, command):
+        try:
+            receipt = do(command)
+        except Rejected as rejection:
+            return type(rejection).__name__
+        return (receipt.allocations, receipt.expired)
 
     @step
     def earn(self, member, points, fund, back, lasts, waits, rule_, currency):
@@ -177,11 +185,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @step
     def capture(self, which, points, back):
-        self.post(
-            Capture(
-                id=self.name("c"), hold=self.some_hold(which), points=points, sink="shop", at=self.at(back)
-            )
-        )
+        hold = self.some_hold(which)
+        self.post(Capture(id=self.name("c"), hold=hold, points=points, sink="shop", at=self.at(back)))
 
     @step
     def release(self, which, back):
@@ -214,13 +219,30 @@ class LedgerMachine(RuleBasedStateMachine):
         self.post(Reverse(id=self.name("u"), entry=id_, at=at, clawback=Clawback.DEBT))
 
     @step
+    def lapse(self, member, points, back, asked, captured):
+        """Let a hold lapse, use points, and capture it as of an instant at which it lived."""
+        hold, at = self.name("h"), self.now
+        self.post(Hold(id=hold, member=member, points=points, at=at, expires_at=at + 3 * STEP))
+        self.now += 4 * STEP
+        self.post(Spend(id=self.name("s"), member=member, points=asked, sink="shop", at=self.now))
+        at += back * STEP
+        self.post(Capture(id=self.name("c"), hold=hold, points=captured, sink="shop", at=at))
+
+    @step
+    def come_back(self, member, points, clawback, restore, asked):
+        """Use a short-lived grant and give it back, perhaps for longer; then take it back."""
+        at, earn, spend = self.now, self.name("e"), "s" + self.name("e")
+        until, miles = at + 2 * STEP, {"at": at, "currency": "miles"}
+        self.post(Earn(id=earn, member=member, points=points, fund="sales", expires_at=until, **miles))
+        self.post(Spend(id=spend, member=member, points=points, sink="shop", **miles))
+        self.post(Reverse(id=self.name("u"), entry=spend, at=at, restore=restore))
+        self.post(Reverse(id=self.name("u"), entry=earn, points=asked, at=at, clawback=clawback))
+
+    @step
     def transfer(self, member, to, points, back, currency):
         to = MEMBERS[(MEMBERS.index(member) + to) % 3]
-        self.post(
-            Transfer(
-                id=self.name("t"), member=member, to=to, points=points, at=self.at(back), currency=currency
-            )
-        )
+        at = self.at(back)
+        self.post(Transfer(id=self.name("t"), member=member, to=to, points=points, at=at, currency=currency))
 
     @step
     def exchange(self, member, points, back, lasts, fund, pair, rate):
@@ -235,15 +257,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @step
     def extend(self, member, lasts, back, rule_):
-        self.post(
-            Extend(
-                id=self.name("l"),
-                member=member,
-                expires_at=self.until(back, lasts),
-                at=self.at(back),
-                rule=rule_,
-            )
-        )
+        until = self.until(back, lasts)
+        self.post(Extend(id=self.name("l"), member=member, expires_at=until, at=self.at(back), rule=rule_))
 
     @step
     def write_off(self, member, points, back):
@@ -255,7 +270,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @step
     def expire(self, member, back):
-        self.post(Expire(id=self.name("z"), member=member, at=self.at(back)))
+        settled, at = self.ledger.settled, self.at(back)
+        self.post(Expire(id=self.name("z"), member=member, at=at))
+        self.compare_expiries(settled)
+        if member is None and at >= max(command.at for command in self.posted):
+            self.compare_expired(at)
 
     @step
     def advance(self, steps):
@@ -293,21 +312,16 @@ class LedgerMachine(RuleBasedStateMachine):
     @step
     def look_back(self, member, back):
         at = self.at(back)
-        self.compare_wallet(member, "points", at)
-        statement = self.ledger.statement(member, at, self.now)
-        before, instant = self.model.balance(member, "points", at - STEP / 9), self.now - STEP / 9
-        assert statement.opening + sum(line.points for line in statement.lines) == statement.closing
-        assert statement.closing == sum(self.model.balance(member, "points", instant)[:3])
-        if at.microsecond == 0 and back >= 1:
-            assert statement.opening == sum(before[:3])
-        self.compare_funding(at)
+        self.compare(at, {member})
+        self.compare_books(at)
+        self.compare_statements(member, at, self.now)
 
     @step
-    def remember(self, member):
-        known_at = self.ledger.settled
-        self.kept.append((member, self.now, known_at, self.ledger.balance(member, self.now)))
-        member, as_of, known_at, balance = self.kept[len(self.posted) % len(self.kept)]
-        assert self.ledger.balance(member, as_of, known_at=known_at) == balance
+    def remember(self, member, back):
+        """Keep a place in the recording; readings as of then, kept or not, never change again."""
+        self.kept.append((member, self.at(back), self.ledger.settled, len(self.model.rows)))
+        member, at, known_at, known = self.kept[len(self.posted) % len(self.kept)]
+        self.compare(at, {member}, known_at, known)
 
     @step
     def reopen(self):
@@ -315,39 +329,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- Comparisons
 
-    def compare_wallet(self, member, currency, at):
-        balance = self.ledger.balance(member, at, currency=currency)
-        assert attrs.astuple(balance) == self.model.balance(member, currency, at), (member, currency, at)
-        far = datetime.max.replace(tzinfo=UTC)
-        lots = [
-            (lot.id, lot.points, lot.fund, lot.expires_at or far)
-            for lot in self.ledger.lots(member, at, currency=currency)
-        ]
-        assert lots == self.model.shown_lots(member, currency, at), (member, currency, at)
-
-    def compare_funding(self, at):
-        rows = {(r.fund, r.currency): {c: getattr(r, c) for c in COLUMNS} for r in self.ledger.funding(at)}
-        assert rows == self.model.funding(at)
-        for row in rows.values():
-            assert row["issued"] == row["redeemed"] + row["expired"] + row["clawed_back"] + row["outstanding"]
-
     @invariant()
     def same(self):
-        for member in self.touched:
-            for currency in CURRENCIES:
-                self.compare_wallet(member, currency, self.now)
-        if self.touched:
-            self.compare_funding(self.now)
-        self.touched = set()
-
-    def prove(self):
-        assert self.ledger.audit() == ()
-        totals = Counter()
-        for (_, currency), points in self.ledger.trial_balance(self.now).items():
-            totals[currency] += points
-        assert not any(totals.values()), totals
-        for member, as_of, known_at, balance in self.kept:
-            assert self.ledger.balance(member, as_of, known_at=known_at) == balance
+        self.compare_touched()
 
 
 #: How often `drive` takes each step: as often as a rule, the commands that lead somewhere more often.
