@@ -96,9 +96,11 @@ class Draft:
         """Return the rejection that says what the member has."""
         wallet = self.wallet(member)
         pending = sum(points for lot, points in self.free(member) if lot.available_at > self.at)
-        held = sum(
-            hold.points for hold in wallet.holds if hold.is_live(self.at) and hold.currency == self.currency
-        )
+        # The running state forgets holds that are over; the entries tell what was held at an earlier instant.
+        holds: Iterable[HoldState] = wallet.holds
+        if self.at < wallet.latest:
+            holds = self.books.history(wallet.member).holds.values()
+        held = sum(hold.points for hold in holds if hold.is_live(self.at) and hold.currency == self.currency)
         return InsufficientPoints(
             f"{asked:,} points asked, {available:,} available ({pending:,} pending, {held:,} held)",
             member=wallet.member,
