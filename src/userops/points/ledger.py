@@ -30,6 +30,7 @@ from userops.points.transaction import (
     Posting,
     RefusedBatch,
     Selection,
+    Works,
     balance,
     check_ids,
     declared,
@@ -75,8 +76,8 @@ class Ledger:
         """Open a ledger over a store; callers use `in_memory` or `open`."""
         if not isinstance(salt, bytes):
             raise InvalidValue("salt must be bytes")
-        self._store = store
-        self._salt = salt
+        self._store, self._salt = store, salt
+        self._works = Works()
         self._is_closed = False
         try:
             self.add_currency(Currency("points"))
@@ -134,7 +135,7 @@ class Ledger:
         self._declare(fund, ("fund", fund.name, str(fund.unit_cost), fund.kind, fund.timezone, *budget))
 
     def _declare(self, what: Currency | Fund, words: tuple[str, ...]) -> None:
-        there = self._open().declare(what, words)
+        there = self._open(to_write=True).declare(what, words)
         if there != what:
             fields = [
                 name
@@ -148,7 +149,7 @@ class Ledger:
 
     def post(self, command: Command) -> Receipt:
         """Post one command: a `Receipt`, or a `Rejected` that leaves the ledger as it was."""
-        return self._open().transact(  # type: ignore[no-any-return]
+        return self._open(to_write=True).transact(  # type: ignore[no-any-return]
             (), lambda books: post(books, command, self._generations), (command,)
         )
 
@@ -166,7 +167,7 @@ class Ledger:
         if not atomic:
             return [outcome(self.post, command) for command in commands]
         try:
-            return self._open().transact(  # type: ignore[no-any-return]
+            return self._open(to_write=True).transact(  # type: ignore[no-any-return]
                 (),
                 lambda books: post_together(Posting(books, self._generations), commands),
                 commands,
@@ -177,10 +178,12 @@ class Ledger:
     def transact(self, members: Iterable[str], work: Callable[[Posting], T]) -> T:
         """Run `work` in one transaction under the members' locks: all it posted is kept, or nothing.
 
-        `work` may be run again when the store asks for it, so it must only read and post.
+        `work` may be run again when the store asks for it, so it must only read and post, with what it is given.
         """
-        return self._open().transact(  # type: ignore[no-any-return]
-            listed_members(members), lambda books: work(Posting(books, self._generations)), ()
+        return self._open(to_write=True).transact(  # type: ignore[no-any-return]
+            listed_members(members),
+            lambda books: self._works.run(work, Posting(books, self._generations)),
+            (),
         )
 
     def quote(self, command: Command) -> Receipt:
@@ -350,7 +353,7 @@ class Ledger:
                 raise HoldOpen(f"a hold is open: {first!r}; capture or release it first", hold=first)
             return self._name(store, member)
 
-        return self._open().rename(member, erased_name)  # type: ignore[no-any-return]
+        return self._open(to_write=True).rename(member, erased_name)  # type: ignore[no-any-return]
 
     def _generations(self, store: Store, member: str) -> list[str]:
         """Return the names under which erased wallets of this id stand."""
@@ -372,7 +375,9 @@ class Ledger:
 
     # -- Closing ------------------------------------------------------------------------------------------
 
-    def _open(self) -> Any:
+    def _open(self, *, to_write: bool = False) -> Any:
+        if to_write:
+            self._works.refuse()
         if self._is_closed:
             raise LedgerClosed("the ledger is closed")
         return self._store
@@ -384,6 +389,7 @@ class Ledger:
             self._store.close()
 
     def __enter__(self) -> Ledger:
+        self._open()
         return self
 
     def __exit__(
