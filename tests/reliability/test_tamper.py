@@ -94,7 +94,7 @@ def test_every_deletion_swap_insertion_and_truncation_is_found(kept):
     ledger, head, known_at = kept
     rows = ledger._store._entries
     sound, tried = list(rows), 0
-    forged = attrs.evolve(sound[0], id="forged", sequence=1)
+    forged = sound[0]._replace(id="forged", sequence=1)
     changes = [
         *([*sound[:k], *sound[k + 1 :]] for k in range(len(sound))),
         *([*sound[:k], sound[k + 1], sound[k], *sound[k + 2 :]] for k in range(len(sound) - 1)),
@@ -161,7 +161,7 @@ def test_an_unchained_field_would_be_missed(kept, monkeypatch):
     ledger, _, known_at = kept
     monkeypatch.setattr("userops.points.chain.entry_bytes", lambda entry, name: entry.id.encode())
     head, rows = ledger.head, ledger._store._entries
-    rows[0] = attrs.evolve(rows[0], command=attrs.evolve(rows[0].command, reason="another"))
+    rows[0] = rows[0]._replace(command=attrs.evolve(rows[0].command, reason="another"))
     assert not is_found(ledger, head, known_at)
 
 

@@ -95,6 +95,10 @@ class Changes:
         #: The bounds that a counter's value must keep at commit.
         self.counter_limits: dict[str, int] = {}
 
+    def are_rare(self) -> bool:
+        """Say whether anything but entries, wallets and lots is changed."""
+        return bool(self.holds or self.sweeps or self.undone or self.issued or self.counters)
+
 
 class Books:
     """A store seen through the changes of the transaction under way."""

@@ -70,11 +70,11 @@ def named_account(account: str, name: Name) -> str:
 
 def named_entry(entry: Entry, name: Name) -> Entry:
     """Return an entry with its members renamed."""
-    return attrs.evolve(
-        entry,
+    legs = entry.own_legs
+    return entry._replace(
         members=tuple(name(member) for member in entry.members),
         command=named_command(entry.command, name),
-        legs=tuple(leg._replace(account=named_account(leg.account, name)) for leg in entry.legs),
+        own_legs=legs and tuple((named_account(leg[0], name), *leg[1:]) for leg in legs),
         created=tuple(lot._replace(member=name(lot.member)) for lot in entry.created),
     )
 

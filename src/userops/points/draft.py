@@ -9,8 +9,7 @@ from userops.core.commands import Command, Extend
 from userops.core.ids import derived_id
 from userops.errors import DamagedLedger, IdConflict, InsufficientPoints
 from userops.points.books import Books, Period
-from userops.points.history import EXPIRED, wallet_account
-from userops.points.values import BareLeg, Entry, LotState, Receipt
+from userops.points.values import EXPIRED, BareLeg, Entry, LotState, Receipt, wallet_account
 from userops.points.wallet import HoldState, Wallet, spending_order
 
 #: What entries of each kind of command are called.
@@ -95,19 +94,11 @@ class Draft:
     def insufficient(self, asked: int, available: int, member: str | None = None) -> InsufficientPoints:
         """Return the rejection that says what the member has."""
         wallet = self.wallet(member)
-        pending = sum(points for lot, points in self.free(member) if lot.available_at > self.at)
-        # The running state forgets holds that are over; the entries tell what was held at an earlier instant.
-        holds: Iterable[HoldState] = wallet.holds
         if self.at < wallet.latest:
-            holds = self.books.history(wallet.member).holds.values()
-        held = sum(hold.points for hold in holds if hold.is_live(self.at) and hold.currency == self.currency)
-        return InsufficientPoints(
-            f"{asked:,} points asked, {available:,} available ({pending:,} pending, {held:,} held)",
-            member=wallet.member,
-            asked=asked,
-            available=available,
-            pending=pending,
-            held=held,
+            # The running state forgets holds that are over; the entries tell what was held at an earlier instant.
+            wallet = wallet._replace(holds=tuple(self.books.history(wallet.member).holds.values()))
+        return insufficient(
+            wallet, self.free(member), self.currency, self.at, asked=asked, available=available
         )
 
     def take(self, lot: LotState, points: int) -> None:
@@ -190,7 +181,7 @@ class Draft:
             command.id, books.next_sequence(), _KINDS[type(command)], members, command.at, self.currency, command,
             tuple(self.legs), tuple(self.allocations), tuple(self.expired), tuple(self.created), self.recovered,
             self.indebted, tuple(self.debts),
-        )  # fmt: skip
+        ).as_kept()  # fmt: skip
         if self.hold is not None:
             changes.holds[self.hold.id] = self.hold
         if self.undone is not None:
@@ -209,6 +200,28 @@ class Draft:
             member: wallet.after(self.at, [lot for lot in lots if lot.member == member], is_moved=is_moved)
             for member, wallet in self.wallets.items()
         }
+
+
+def insufficient(
+    wallet: Wallet,
+    free: Iterable[tuple[LotState, int]],
+    currency: str,
+    at: int,
+    *,
+    asked: int,
+    available: int,
+) -> InsufficientPoints:
+    """Return the rejection that says what a member has, of which `free` is not held."""
+    pending = sum(points for lot, points in free if lot.available_at > at)
+    held = sum(hold.points for hold in wallet.holds if hold.is_live(at) and hold.currency == currency)
+    return InsufficientPoints(
+        f"{asked:,} points asked, {available:,} available ({pending:,} pending, {held:,} held)",
+        member=wallet.member,
+        asked=asked,
+        available=available,
+        pending=pending,
+        held=held,
+    )
 
 
 def check_new_lot(books: Books, lot: str) -> None:

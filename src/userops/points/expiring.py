@@ -12,8 +12,8 @@ from userops.core.ids import derived_id
 from userops.errors import IdConflict
 from userops.points.books import Books
 from userops.points.draft import Draft
-from userops.points.history import EXPIRED, extended_lots, wallet_account
-from userops.points.values import LotState, Receipt
+from userops.points.history import extended_lots
+from userops.points.values import EXPIRED, LotState, Receipt, wallet_account
 from userops.points.wallet import Wallet
 
 

@@ -12,28 +12,8 @@ from attrs import define, evolve, field
 
 from userops.core.calendar import micros
 from userops.core.commands import Extend, Hold
-from userops.points.values import NEVER, Entry, LotState
+from userops.points.values import EXPIRED, NEVER, Entry, LotState, wallet_account
 from userops.points.wallet import DebtState, HoldState
-
-EXPIRED = "expired"
-
-
-def wallet_account(member: str) -> str:
-    """Return the name of a member's wallet account.
-
-    >>> wallet_account("u1")
-    'wallet:u1'
-    """
-    return f"wallet:{member}"
-
-
-def debt_account(member: str) -> str:
-    """Return the name of the account of what a member owes.
-
-    >>> debt_account("u1")
-    'debt:u1'
-    """
-    return f"debt:{member}"
 
 
 @define
@@ -66,14 +46,12 @@ class History:
         for lot in entry.created:
             if lot.member == self.member:
                 self.lots[lot.id] = lot.with_left(0, 0)
-        for leg in entry.legs:
-            lot_state = self.lots.get(leg.lot)
-            if lot_state is not None and leg.account in (account, EXPIRED):
-                written = leg.points if leg.account == EXPIRED else 0
-                self.lots[leg.lot] = lot_state.with_left(
-                    lot_state.left + leg.points, lot_state.written + written
-                )
-                self.moves.setdefault(leg.lot, []).append((at, leg.points))
+        for name, _, points, lot_id in entry.bare_legs:
+            lot_state = self.lots.get(lot_id)
+            if lot_state is not None and name in (account, EXPIRED):
+                written = points if name == EXPIRED else 0
+                self.lots[lot_id] = lot_state.with_left(lot_state.left + points, lot_state.written + written)
+                self.moves.setdefault(lot_id, []).append((at, points))
         self._add_hold(entry, at)
         if entry.members[0] == self.member:
             self._add_debts(entry, at)

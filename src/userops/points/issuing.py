@@ -9,9 +9,19 @@ from userops.core.commands import Earn, Exchange
 from userops.errors import BudgetExceeded, InvalidCommand, InvalidValue
 from userops.points.books import Books, Period, check_currency, known_fund
 from userops.points.draft import Draft, check_new_lot
-from userops.points.history import debt_account, wallet_account
 from userops.points.spending import check_spendable
-from userops.points.values import NEVER, BareLeg, Debts, Entry, Fund, LotState, Receipt
+from userops.points.values import (
+    NEVER,
+    BareLeg,
+    Debts,
+    Entry,
+    Fund,
+    LotState,
+    Receipt,
+    debt_account,
+    issue_legs,
+    wallet_account,
+)
 from userops.points.wallet import DebtState, Wallet
 
 EXCHANGE = "exchange"
@@ -24,37 +34,23 @@ def budget_period(fund: Fund, at: int) -> Period:
 
 
 def issued_lot(
-    books: Books,
-    command: Earn | Exchange,
-    fund: Fund,
-    *,
-    points: int,
-    currency: str,
-    place: tuple[int, int],
-    at: int,
-    available_at: int,
+    command: Earn | Exchange, fund: Fund, points: int, currency: str, place: tuple[int, int]
 ) -> LotState:
     """Return a new lot of points that a fund pays for, named by the command."""
-    check_new_lot(books, command.id)
-    ends = NEVER if command.expires_at is None else micros(command.expires_at)
-    rule = command.rule if isinstance(command, Earn) else ""
+    at, rule = micros(command.at), ""
+    usable, ends = at, NEVER if command.expires_at is None else micros(command.expires_at)
+    if isinstance(command, Earn):
+        rule = command.rule
+        if command.available_at is not None:
+            usable = max(at, micros(command.available_at))
     return LotState(
-        currency, ends, available_at, place, command.id, command.member, fund.name, fund.unit_cost,
+        currency, ends, usable, place, command.id, command.member, fund.name, fund.unit_cost,
         at, rule, command.id, points, True, points, 0,
     )  # fmt: skip
 
 
-def issue_legs(lot: LotState) -> tuple[BareLeg, ...]:
-    """Return the legs of an issue: out of the fund, into the wallet."""
-    currency, points = lot.currency, lot.original
-    return (
-        (f"fund:{lot.fund}", currency, -points, ""),
-        (wallet_account(lot.member), currency, points, lot.id),
-    )
-
-
 def _counted(books: Books, fund: Fund, at: int, points: int) -> tuple[Period, int] | None:
-    """Return what an issuance counts against the fund's budget, refusing what is beyond it."""
+    """Return what an issuance counts against the fund's budget, if it has one, refusing what is beyond it."""
     if fund.budget is None:
         return None
     try:
@@ -81,32 +77,24 @@ def post_earn(books: Books, command: Earn) -> Receipt:
 
     The commonest command: it knows what its entry is, and needs no draft to find it.
     """
-    fund, at = known_fund(books, command.fund), micros(command.at)
-    issued = _counted(books, fund, at, command.points)
-    wallet = books.wallet(command.member)
-    usable = at if command.available_at is None else max(at, micros(command.available_at))
-    lot = issued_lot(
-        books,
-        command,
-        fund,
-        points=command.points,
-        currency=command.currency,
-        place=(wallet.length, 0),
-        at=at,
-        available_at=usable,
-    )
-    legs, left = issue_legs(lot), lot
+    check_new_lot(books, command.id)
+    fund, member = known_fund(books, command.fund), command.member
+    wallet = books.wallet(member)
+    lot = left = issued_lot(command, fund, command.points, command.currency, (wallet.length, 0))
+    at = lot.earned_at
+    issued = None if fund.budget is None else _counted(books, fund, at, command.points)
+    legs: tuple[BareLeg, ...] | None = None
     paid: Debts = ()
     if wallet.debts:
         kept, paid, more = _repaid(wallet, lot, at)
-        legs += more
+        legs = issue_legs(lot) + more if more else None
         left = lot.with_left(lot.left + sum(points for _, _, points in paid), 0)
         wallet = wallet._replace(debts=kept)
     entry = Entry(
-        command.id, books.next_sequence(), "earn", (command.member,), command.at, command.currency, command, legs,
+        command.id, books.next_sequence(), "earn", (member,), command.at, command.currency, command, legs,
         (), (), (lot,), 0, 0, paid,
     )  # fmt: skip
-    return books.record(entry, {command.member: wallet.after(at, (left,))}, {lot.id: left}, issued)
+    return books.record(entry, {member: wallet.after(at, (left,))}, {lot.id: left}, issued)
 
 
 def _repaid(
@@ -131,6 +119,7 @@ def _repaid(
 
 def post_exchange(books: Books, command: Exchange) -> Receipt:
     """Turn points into another currency: out of the member's lots, into a new lot of the target's fund."""
+    check_new_lot(books, command.id)
     check_currency(books, command.to_currency)
     fund = known_fund(books, command.fund)
     check_spendable(books, command.currency)
@@ -141,16 +130,7 @@ def post_exchange(books: Books, command: Exchange) -> Receipt:
         draft.take(lot, points)
         draft.allocations.append((lot.id, points))
     draft.leg(EXCHANGE, command.points)
-    gained = issued_lot(
-        books,
-        command,
-        fund,
-        points=command.result,
-        currency=command.to_currency,
-        place=draft.new_place(),
-        at=draft.at,
-        available_at=draft.at,
-    )
+    gained = issued_lot(command, fund, command.result, command.to_currency, draft.new_place())
     draft.add(gained)
     draft.legs += issue_legs(gained)
     return draft.commit()

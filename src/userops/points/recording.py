@@ -128,7 +128,7 @@ def write(entry: Entry) -> str:
         accounts[_ACCOUNTS[1] + member] = str(-1 - place)
     legs = [
         f"[{accounts.get(account) or _quote(account)},{_quote(currency)},{points},{_quote(lot)}]"
-        for account, currency, points, lot in entry._legs  # noqa: SLF001 — as they are kept
+        for account, currency, points, lot in entry.bare_legs
     ]
     created, debts = "[]", "[]"
     if entry.created:
@@ -173,14 +173,14 @@ def read(id_: str, sequence: int, members: tuple[str, ...], text: str) -> Entry:
         at=command.at,
         currency=currency,
         command=command,
-        legs=tuple((account(name), unit, points, lot) for name, unit, points, lot in legs),
+        own_legs=tuple((account(name), unit, points, lot) for name, unit, points, lot in legs),
         allocations=_pairs(allocations),
         expired=_pairs(expired),
         created=tuple(_lot(lot, members) for lot in created),
         recovered=recovered,
         indebted=indebted,
         debts=tuple((origin, fund, points) for origin, fund, points in debts),
-    )
+    ).as_kept()
 
 
 def instant_of(text: str) -> int:

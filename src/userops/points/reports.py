@@ -7,8 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 
 from userops.core.calendar import from_micros, micros
 from userops.core.commands import Extend
-from userops.points.history import EXPIRED, History, wallet_account
-from userops.points.values import Balance, Entry, Explanation, FundingRow, Line, Lot, LotState, Statement
+from userops.points.history import History
+from userops.points.values import (
+    EXPIRED,
+    Balance,
+    Entry,
+    Explanation,
+    FundingRow,
+    Line,
+    Lot,
+    LotState,
+    Statement,
+    wallet_account,
+)
 from userops.points.wallet import spending_order
 
 EntriesOf = Callable[[str], Iterable[Entry]]

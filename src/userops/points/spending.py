@@ -8,9 +8,8 @@ from userops.core.calendar import micros
 from userops.core.commands import Capture, Hold, Release, Spend, Transfer
 from userops.errors import AlreadyResolved, NotSpendable, OverCaptured, UnknownHold
 from userops.points.books import Books, known_fund
-from userops.points.draft import Draft, changed_holds
-from userops.points.history import wallet_account
-from userops.points.values import Receipt
+from userops.points.draft import Draft, changed_holds, insufficient
+from userops.points.values import Entry, Receipt, wallet_account
 from userops.points.wallet import HoldState
 
 
@@ -25,6 +24,32 @@ def post_spend(books: Books, command: Spend) -> Receipt:
     for fund in command.funds or ():
         known_fund(books, fund)
     check_spendable(books, command.currency)
+    wallet, at = books.wallet(command.member), micros(command.at)
+    if at < wallet.latest:
+        return _spend_in_the_past(books, command)
+    funds, left = command.funds, command.points
+    allocations, changed = [], {}
+    for lot, free in wallet.free(command.currency, at):
+        if lot.available_at <= at and (funds is None or lot.fund in funds):
+            taken = min(free, left)
+            left -= taken
+            allocations.append((lot.id, taken))
+            changed[lot.id] = lot.with_left(lot.left - taken, lot.written)
+            if not left:
+                break
+    else:
+        free_at = wallet.free(command.currency, at)
+        found = command.points - left
+        raise insufficient(wallet, free_at, command.currency, at, asked=command.points, available=found)
+    entry = Entry(
+        command.id, books.next_sequence(), "spend", (command.member,), command.at, command.currency, command, None,
+        tuple(allocations),
+    )  # fmt: skip
+    return books.record(entry, {command.member: wallet.after(at, changed.values())}, changed)
+
+
+def _spend_in_the_past(books: Books, command: Spend) -> Receipt:
+    """Consume points that have been free since an earlier instant, those that were written off meanwhile too."""
     draft = Draft(books, command, command.member, command.currency)
     for lot, points in draft.choose(command.points, draft.spendable(command.funds)):
         draft.take(lot, points)

@@ -11,9 +11,8 @@ from userops.core.commands import Capture, Clawback, Earn, Reverse, Spend, Trans
 from userops.errors import OverReversed, UnknownEntry
 from userops.points.books import Books
 from userops.points.draft import Draft
-from userops.points.history import debt_account, wallet_account
 from userops.points.issuing import budget_period
-from userops.points.values import Entry, Receipt
+from userops.points.values import Entry, Receipt, debt_account, wallet_account
 from userops.points.wallet import DebtState
 
 

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from userops.core import amounts
 from userops.core.calendar import PERIODS, zone
-from userops.core.commands import Command
+from userops.core.commands import Command, Earn, Spend
 from userops.core.fields import checked
 from userops.core.ids import MAX_NAME_BYTES, identifier
 from userops.errors import InvalidValue
@@ -21,10 +21,31 @@ _NAME = partial(identifier, most=MAX_NAME_BYTES)
 #: Later than every instant: when lots end that never expire.
 NEVER = 2**63 - 1
 
+#: The account of points that ran out.
+EXPIRED = "expired"
+
 #: (lot id, points): which lots paid, or were restored, in order.
 Allocations = tuple[tuple[str, int], ...]
 #: (entry that made the debt, fund, points): made (positive) or paid and given up (negative).
 Debts = tuple[tuple[str, str, int], ...]
+
+
+def wallet_account(member: str) -> str:
+    """Return the name of a member's wallet account.
+
+    >>> wallet_account("u1")
+    'wallet:u1'
+    """
+    return f"wallet:{member}"
+
+
+def debt_account(member: str) -> str:
+    """Return the name of the account of what a member owes.
+
+    >>> debt_account("u1")
+    'debt:u1'
+    """
+    return f"debt:{member}"
 
 
 def _truth(value: Any, name: str) -> bool:
@@ -258,9 +279,8 @@ class LotState(NamedTuple):
         return at < self.ends
 
 
-@frozen
-class Entry:
-    """One immutable record of a ledger: a command and what it did."""
+class Entry(NamedTuple):
+    """One immutable record of a ledger: a command and what it did. (A named tuple, as each posting makes one.)"""
 
     id: str
     sequence: int
@@ -270,8 +290,8 @@ class Entry:
     at: datetime
     currency: str
     command: Command
-    #: Bare: most legs that are written are never read.
-    _legs: tuple[BareLeg, ...] = ()
+    #: Bare legs; None where they follow from the rest, as those of most earns and spends do. See `bare_legs`.
+    own_legs: tuple[BareLeg, ...] | None = ()
     allocations: Allocations = ()
     expired: Allocations = ()
     created: tuple[LotState, ...] = ()
@@ -281,9 +301,22 @@ class Entry:
     debts: Debts = ()
 
     @property
+    def bare_legs(self) -> tuple[BareLeg, ...]:
+        """What the entry moved, as plain tuples of account, currency, points and lot."""
+        legs = self.own_legs
+        return self._implied_legs() if legs is None else legs
+
+    def _implied_legs(self) -> tuple[BareLeg, ...]:
+        return implied_legs(self.command, self.currency, self.allocations, self.created) or ()
+
+    def as_kept(self) -> Entry:
+        """Return the entry as it is kept: without legs that follow from the rest."""
+        return self._replace(own_legs=None) if self.own_legs == self._implied_legs() else self
+
+    @property
     def legs(self) -> tuple[Leg, ...]:
         """What the entry moved, account by account; they sum to zero per currency."""
-        return tuple(map(Leg._make, self._legs))
+        return tuple(map(Leg._make, self.bare_legs))
 
     @property
     def member(self) -> str:
@@ -304,3 +337,25 @@ class Entry:
     def reference(self) -> str:
         """What it is about, if anything."""
         return self.command.reference
+
+
+def implied_legs(
+    command: Command, currency: str, allocations: Allocations, created: tuple[LotState, ...]
+) -> tuple[BareLeg, ...] | None:
+    """Return the legs of an earn that repaid nothing, or of a spend of points not written off; else None."""
+    if type(command) is Earn:
+        return issue_legs(created[0])
+    if type(command) is Spend:
+        account = wallet_account(command.member)
+        taken = [(account, currency, -points, lot) for lot, points in allocations]
+        return (*taken, (f"sink:{command.sink}", currency, command.points, ""))
+    return None
+
+
+def issue_legs(lot: LotState) -> tuple[BareLeg, ...]:
+    """Return the legs of an issue: out of the fund, into the wallet."""
+    currency, points = lot.currency, lot.original
+    return (
+        (f"fund:{lot.fund}", currency, -points, ""),
+        (wallet_account(lot.member), currency, points, lot.id),
+    )

@@ -91,15 +91,17 @@ def living(lots: OpenLots, currency: str, at: int) -> Iterator[LotState]:
 
 def with_lot(lots: OpenLots, lot: LotState) -> OpenLots:
     """Return open lots with one in its place, or gone when nothing of it is open."""
-    order, at = spending_order(lot), 0
+    order, at = lot[:4], 0
+    if not lots or lots[-1][-1] < order:  # Behind all others, as most new ones are.
+        if lot.left <= lot.written:
+            return lots
+        return lots[:-1] + _halved((*lots[-1], lot)) if lots else ((lot,),)
     if len(lots) > 1:
         at = min(bisect_left(lots, order, key=_last), len(lots) - 1)
-    block = lots[at] if lots else ()
+    block = lots[at]
     place = bisect_left(block, order)
     after = place + 1 if place < len(block) and block[place].id == lot.id else place
     block = block[:place] + ((lot,) if lot.left > lot.written else ()) + block[after:]
-    if len(lots) <= 1 and 0 < len(block) <= _BLOCK:
-        return (block,)
     return lots[:at] + _halved(block) + lots[at + 1 :]
 
 

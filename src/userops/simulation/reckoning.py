@@ -10,8 +10,8 @@ from attrs import define, field, frozen
 from userops.core.calendar import from_micros, local_day, micros
 from userops.core.commands import Earn, Extend, Reverse
 from userops.points import Entry
-from userops.points.history import EXPIRED, extended_lots
-from userops.points.values import LotState
+from userops.points.history import extended_lots
+from userops.points.values import EXPIRED, LotState
 from userops.program.rules import EarnRule
 from userops.simulation.arrays import Array
 from userops.simulation.flows import Flows, by_tier

@@ -10,8 +10,6 @@ import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import attrs
-
 from userops.core.chance import stream
 from userops.errors import Rejected
 from userops.points import Capture, Clawback, Earn, Expire, Fund, Hold, Ledger, Release, Reverse, Spend
@@ -34,9 +32,7 @@ def read_before_locking():
         if not session.driver.locks_rows:
             session.wire.run("BEGIN IMMEDIATE")
             last = session.wire.value(session.sql.last_sequence) or 0
-            changes.entries = [
-                attrs.evolve(one, sequence=last + n) for n, one in enumerate(changes.entries, 1)
-            ]
+            changes.entries = [one._replace(sequence=last + n) for n, one in enumerate(changes.entries, 1)]
         whole(session, changes)
 
     def end(self, wire, *, keep):

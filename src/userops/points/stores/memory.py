@@ -190,17 +190,20 @@ class MemoryStore:
         for name, limit in changes.counter_limits.items():
             if self.counter(name) + changes.counters[name] > limit:
                 raise InvalidValue(f"the counter {name!r} would pass its limit of {limit:,}")
-        tables: tuple[tuple[dict[Any, Any], dict[Any, Any]], ...] = (
+        tables: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
             (self._wallets, changes.wallets),
             (self._lots, changes.lots),
-            (self._holds, changes.holds),
-            (self._sweeps, changes.sweeps),
-            (self._undone, changes.undone),
-            (self._issued, changes.issued and _added(self._issued, changes.issued)),
-            (self._counters, changes.counters and _added(self._counters, changes.counters)),
-        )
+        ]
+        if changes.are_rare():
+            tables += [
+                (self._holds, changes.holds),
+                (self._sweeps, changes.sweeps),
+                (self._undone, changes.undone),
+                (self._issued, _added(self._issued, changes.issued)),
+                (self._counters, _added(self._counters, changes.counters)),
+            ]
         # No table holds a None, so it stands for what was not there.
-        kept = [(table, changed, [*map(table.get, changed)]) for table, changed in tables if changed]
+        kept = [(table, changed, [*map(table.get, changed)]) for table, changed in tables]
         length, declared = len(self._entries), len(self.declarations)
         try:
             for place, entry in enumerate(changes.entries, length):
