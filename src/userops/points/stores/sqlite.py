@@ -63,6 +63,8 @@ class SQLite:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        #: Whether a call is under way: one made inside it gets a connection of its own.
+        self._is_used = False
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -98,6 +100,8 @@ class SQLite:
     def connection(self) -> Iterator[Wire]:
         """Return the connection, for one thread at a time; after an error that stays it is made anew."""
         with self._lock:
+            if not self._is_used:
+                self._drop_if_stuck()  # An interrupt may have come between the last call and its own end.
             if self._connection is None:
                 if self._closed:
                     raise StoreUnavailable("the ledger was closed meanwhile")
@@ -105,7 +109,8 @@ class SQLite:
             if self._connection.in_transaction:
                 yield from self._aside()
                 return
-            cursor = self._connection.cursor()
+            cursor, before = self._connection.cursor(), self._is_used
+            self._is_used = True
             try:
                 yield Wire(cursor)
             except BaseException as fault:
@@ -115,7 +120,9 @@ class SQLite:
                     raise told from fault
                 raise
             finally:
-                cursor.close()  # A statement interrupted half-way would keep the file open.
+                self._is_used = before
+                if self._connection is not None:
+                    cursor.close()  # A statement interrupted half-way would keep the file open.
 
     def _aside(self) -> Iterator[Wire]:
         """Yield a connection of its own to a call made inside a transaction: it sees what was committed."""
@@ -127,9 +134,12 @@ class SQLite:
 
     def _drop_if_stuck(self) -> None:
         """Close a connection that a failed roll-back left inside a transaction: closing rolls back."""
-        if self._connection is not None and self._connection.in_transaction:
-            self._connection.close()
-            self._connection = None
+        connection = self._connection
+        if connection is not None and connection.in_transaction:
+            self._connection = (
+                None  # First: an interrupt before the next line leaves a connection nobody uses.
+            )
+            connection.close()
 
     def begin(self, wire: Wire, *, posting: bool, claims: Mapping[str, bool] = NO_CLAIMS) -> None:
         """Begin; to post, the file is locked first, so that nothing read can be outdated when it is written."""
