@@ -14,7 +14,6 @@ from userops.core.calendar import micros
 from userops.core.commands import Command
 from userops.core.ids import identifier, text
 from userops.errors import (
-    HoldOpen,
     InvalidValue,
     LedgerClosed,
     MissingExtraError,
@@ -38,8 +37,10 @@ from userops.points.transaction import (
     lots,
     outcome,
     post_together,
+    refuse_to_erase,
 )
 from userops.points.values import (
+    NEVER,
     Balance,
     Currency,
     Entry,
@@ -335,25 +336,24 @@ class Ledger:
         """Return unsafe settings of the store."""
         return tuple(Finding("setting", "", message) for message in self._open().doctor())
 
-    def erase(self, member: str) -> str:
+    def erase(self, member: str, *, as_of: datetime | None = None) -> str:
         """Replace a member's id by its commitment in the whole ledger; return what stands for it now.
 
-        Refused while a hold is open. The balance stays in the nameless wallet and expires in its time; a
-        retry of an old command is still recognised; the id used again opens a new wallet.
+        Refused while a hold is open at `as_of`, the present (else the latest instant of the wallet's entries).
+        The balance stays in the nameless wallet and expires in its time; a retry of an old command is still
+        recognised, and so is asking again; the id used again opens a new wallet.
         """
-        identifier(member, "member")
+        at = micros(as_of, "as_of") if as_of is not None else -NEVER
+        with self._open(to_write=True).reading() as store:
+            erased = self._generations(store, identifier(member, "member"))
+            if erased and store.wallet(member) is None:
+                return erased[-1]
 
         def erased_name(store: Store) -> str:
-            wallet = store.wallet(member)
-            if wallet is None or member.startswith(chain.ERASED):
-                raise InvalidValue("no such member to erase")
-            live = [(hold.at, hold.id) for hold in wallet.holds if hold.is_live(wallet.latest)]
-            if live:
-                _, first = min(live)
-                raise HoldOpen(f"a hold is open: {first!r}; capture or release it first", hold=first)
+            refuse_to_erase(store.wallet(member), member, at)
             return self._name(store, member)
 
-        return self._open(to_write=True).rename(member, erased_name)  # type: ignore[no-any-return]
+        return self._open().rename(member, erased_name)  # type: ignore[no-any-return]
 
     def _generations(self, store: Store, member: str) -> list[str]:
         """Return the names under which erased wallets of this id stand."""
@@ -372,8 +372,6 @@ class Ledger:
     def _check_settled(self, known_at: int | None) -> None:
         if known_at is not None and whole(known_at, "known_at", at_least=0) > self.settled:
             raise NotSettled(f"known_at is {known_at}, settled is {self.settled}")
-
-    # -- Closing ------------------------------------------------------------------------------------------
 
     def _open(self, *, to_write: bool = False) -> Any:
         if to_write:

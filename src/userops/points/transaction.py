@@ -13,13 +13,15 @@ from userops.core.amounts import whole
 from userops.core.calendar import from_micros, instant, micros
 from userops.core.commands import Command
 from userops.core.ids import MAX_TEXT_BYTES, identifier
-from userops.errors import InvalidValue, NotPosted, Rejected
+from userops.errors import HoldOpen, InvalidValue, NotPosted, Rejected
 from userops.points import reports
 from userops.points.books import Books, Store, check_currency
+from userops.points.chain import ERASED
 from userops.points.history import History
 from userops.points.posting import Generations, post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
+from userops.points.wallet import Wallet
 
 T = TypeVar("T")
 
@@ -210,6 +212,19 @@ def lots(books: Books, member: str, currency: str, at: int, known_at: int | None
         if points:
             shown.append(shown_lot(lot, points))
     return tuple(shown)
+
+
+def refuse_to_erase(wallet: Wallet | None, member: str, at: int) -> None:
+    """Refuse to erase who is not there, or has a hold open: an order is under way."""
+    if wallet is None or member.startswith(ERASED):
+        raise InvalidValue("no such member to erase")
+    live = [(hold.at, hold.id) for hold in wallet.holds if hold.is_live(max(wallet.latest, at))]
+    if live:
+        _, first = min(live)
+        raise HoldOpen(
+            f"a hold is open: {first!r}; capture or release it first, or erase as_of an instant when it has ended",
+            hold=first,
+        )
 
 
 class RefusedBatch(Exception):

@@ -1,6 +1,6 @@
 """The ledger as a whole: batches, quotes, precedence, evidence, erasure, closing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -254,6 +254,31 @@ def test_nobody_is_erased_while_a_hold_is_open(books, day):
     assert (caught.value.hold, books.ledger.head) == ("h1", head)
     books.post(Capture(id="c1", hold="h1", sink="shop", at=day(1)))
     books.ledger.erase("u1")
+
+
+def test_a_hold_that_has_ended_does_not_keep_anybody(books, day):
+    books.earn(100)
+    books.hold(10, on=1, id="h1", expires_at=2)
+    with pytest.raises(HoldOpen, match="as_of"):  # The wallet's last entry is of day 1.
+        books.ledger.erase("u1")
+    with pytest.raises(HoldOpen):
+        books.ledger.erase("u1", as_of=day(2) - timedelta(microseconds=1))
+    name = books.ledger.erase("u1", as_of=day(2))
+    assert books.ledger.balance(name, day(2)) == Balance(100, 0, 0, 0)
+    assert books.ledger.audit() == ()
+
+
+def test_an_erasure_asked_again_is_recognised_too(books, day):
+    books.earn(100)
+    name, head = books.ledger.erase("u1"), books.ledger.head
+    assert books.ledger.erase("u1") == name
+    assert books.ledger.head == head
+    books.earn(1, on=1)
+    second = books.ledger.erase("u1")
+    assert name != second == books.ledger.erase("u1")
+    for nobody in ("u2", name):
+        with pytest.raises(InvalidValue, match="no such member"):
+            books.ledger.erase(nobody)
 
 
 def test_the_names_of_the_erased_are_not_for_use(books, day):
