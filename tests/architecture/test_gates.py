@@ -58,6 +58,9 @@ def test_types_fail(project):
         ("points/chain.py", "\nimport userops.program\n"),
         ("points/values.py", "\nimport pendulum\n"),
         ("program/rules.py", "\nfrom userops.program import program\n"),
+        ("simulation/members/rows.py", "\nimport userops.simulation.rules\n"),
+        ("simulation/rules/asked.py", "\nfrom userops.simulation.rules import engine\n"),
+        ("simulation/stray.py", "\n"),
         ("stray.py", "\n"),
     ],
 )

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from userops.simulation import Plan, month_lots, running
-from userops.simulation.blocks import gather
-from userops.simulation.passing import passed_freely
-from userops.simulation.spec import Run
-from userops.simulation.trace import _scaled
+from userops.simulation import Plan
+from userops.simulation.inputs import Run
+from userops.simulation.members import gather
+from userops.simulation.passes import month_lots, passed_freely
+from userops.simulation.replications import results
+from userops.simulation.replications.trace import _scaled
 
 KINDS = ("a.done", "b.done", "c.done")
 MONTHLY = ("month", "year", "lifetime")
@@ -174,7 +175,7 @@ def by_days(monkey):
     def freely(spec, worlds, chunks):
         return passed_freely(spec, gather(spec, worlds, chunks))
 
-    monkey.setattr(running, "passed", freely)
+    monkey.setattr(results, "passed", freely)
 
 
 @given(tables=plans(), seed=st.integers(0, 2**32), sample=st.sampled_from((None, 7)), waves=st.booleans())
@@ -187,10 +188,10 @@ def compare(tables, seed, sample, *, waves):
     spec = Plan.from_tables(*copy.deepcopy(tables)).spec
     assume(not spec.why_by_days)
     spec.run = Run(shares=((0, 0.4), (1, 0.2))) if waves else Run()
-    by_months = running.run_replications(spec, seed, [0, 1, 2], sample)
+    by_months = results.run_replications(spec, seed, [0, 1, 2], sample)
     with pytest.MonkeyPatch.context() as monkey:
         by_days(monkey)
-        same = running.run_replications(spec, seed, [0, 1, 2], sample)
+        same = results.run_replications(spec, seed, [0, 1, 2], sample)
     for one, other in zip(by_months, same, strict=True):
         assert_same(one, other)
 
@@ -209,7 +210,7 @@ def test_the_month_pass_gives_the_figures_of_the_trace(tables, seed):
     plan = Plan.from_tables(*copy.deepcopy(tables))
     assume(not plan.spec.why_by_days)
     columns = plan.trace(members=20, seed=seed).to_columns()
-    (result,) = running.run_replications(_scaled(plan.spec, 20), seed, [0], None)
+    (result,) = results.run_replications(_scaled(plan.spec, 20), seed, [0], None)
     for name in ("issued", "refused", "redeemed", "expired"):
         assert np.array_equal(getattr(result, name).sum(axis=0).ravel(), columns[name]), name
 
@@ -217,8 +218,8 @@ def test_the_month_pass_gives_the_figures_of_the_trace(tables, seed):
 def test_the_comparison_would_see_a_difference(monkeypatch):
     """The negative control: a month pass that forgets one month's expiry."""
     spec = Plan.from_tables(*one_rule()).spec
-    right = running.run_replications(spec, 1, [0], None)
+    right = results.run_replications(spec, 1, [0], None)
     monkeypatch.setattr(month_lots.Line, "_expire", lambda *_: None)
-    wrong = running.run_replications(spec, 1, [0], None)
+    wrong = results.run_replications(spec, 1, [0], None)
     with pytest.raises(AssertionError, match=r"redeemed|expired"):
         assert_same(right[0], wrong[0])

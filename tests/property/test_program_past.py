@@ -11,7 +11,7 @@ from userops import Event
 from userops.points import Clawback, Earn, Ledger, Reverse
 from userops.points.stores.memory import MemoryStore
 from userops.program import Program
-from userops.program.running import decide
+from userops.program.live import decide
 
 START = datetime(2027, 2, 26, 20, tzinfo=UTC)
 PERIODS = ["day", "week", "month", "year", "lifetime", "reference"]

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from userops import Event
 from userops.errors import UnknownCurrency
 from userops.points import Ledger
-from userops.program import Program, capping, columnar, running
+from userops.program import Program, live
+from userops.program.replay import caps, engine
 from userops.tiers import Grant
 
 UTC = ZoneInfo("UTC")
 #: Around a change of clocks, a month's and a year's end.
 START = datetime(2027, 10, 30, 20, tzinfo=UTC)
 
-caps = st.lists(
+some_caps = st.lists(
     st.one_of(
         st.builds(
             lambda kind, n, per: f'{{ {kind} = {n}, per = "{per}" }}',
@@ -59,7 +60,7 @@ rules = st.lists(
             "points": grants,
             "on": st.sampled_from(['"a"', '"b"']),
             "fund": st.sampled_from(['"x"', '"y"']),
-            "cap": caps,
+            "cap": some_caps,
         },
         optional={
             "when": st.sampled_from(
@@ -301,7 +302,7 @@ def apart(program, events):
 @pytest.fixture(params=[0, 1, 10**9], ids=["rounds", "both", "walk"])
 def narrow(request, monkeypatch):
     """Rounds of any width in columns, down to two events, or none."""
-    monkeypatch.setattr(capping, "NARROW", request.param + (request.param == 1))
+    monkeypatch.setattr(caps, "NARROW", request.param + (request.param == 1))
 
 
 budgets = st.sampled_from([None, None, '{ points = 40, per = "month" }', '{ points = 5_000, per = "day" }'])
@@ -330,7 +331,7 @@ def test_a_replay_is_a_run(rules, redeems, steps, cancelled, budgets, is_version
     expected = apart(program, events)
     shares = any(budgets) or any("program" in cap or "club" in cap for rule in rules for cap in rule["cap"])
     # Where what members share ran out between the two kinds of members, or of rules, all are posted.
-    is_apart = bool(columnar.why_not(program)) or (shares and (expected or ladder))
+    is_apart = bool(engine.why_not(program)) or (shares and (expected or ladder))
     assert posted == expected or (is_apart and posted == set(names))
 
 
@@ -430,7 +431,7 @@ def test_what_members_share_and_ran_out_of_is_decided_in_columns_too(monkeypatch
     with Ledger.in_memory() as ledger:
         program.run(events, ledger)
         with monkeypatch.context() as patched:
-            patched.setattr(running, "handle", None)
+            patched.setattr(live, "handle", None)
             done = program.replay(events)
             assert done.granted() == granted(ledger, "points")
         assert done._commands.is_bound
@@ -520,7 +521,7 @@ tier = [{ name = "base", at_least = 2 }, { name = "gold", at_least = 8 }]
 @pytest.mark.parametrize("text", EDGES.values(), ids=EDGES.keys())
 @pytest.mark.parametrize("narrow", [0, 10**9])
 def test_edges_that_random_programs_seldom_meet(text, narrow, monkeypatch):
-    monkeypatch.setattr(capping, "NARROW", narrow)
+    monkeypatch.setattr(caps, "NARROW", narrow)
     program = Program.load(text)
     hours = (0, 0, 24, 24, 48, 72, 72, 96, 120, 144, 144, 168)
     events = [
@@ -683,7 +684,7 @@ def test_a_wide_skewed_history_is_decided_alike_in_rounds_and_event_after_event(
         expected = granted(ledger, "points")
         end = START + timedelta(days=70)
         for narrow in (0, 32, 10**9):
-            monkeypatch.setattr(capping, "NARROW", narrow)
+            monkeypatch.setattr(caps, "NARROW", narrow)
             done = program.replay(events)
             assert not done._is_plain.any()
             assert done.granted() == expected
@@ -701,7 +702,7 @@ def test_a_rule_that_is_decided_wrongly_in_columns_is_noticed(monkeypatch):
     with Ledger.in_memory() as ledger:
         program.run(events, ledger)
         compare(ledger, program.replay(events), events)
-        monkeypatch.setattr(columnar, "given_by", lambda _, together: [one.points for one in together])
+        monkeypatch.setattr(engine, "given_by", lambda _, together: [one.points for one in together])
         with pytest.raises(AssertionError):
             compare(ledger, program.replay(events), events)
 

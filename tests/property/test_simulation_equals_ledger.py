@@ -13,8 +13,9 @@ from userops.core.commands import Expire
 from userops.errors import BudgetExceeded, UnknownEntry
 from userops.points import Ledger
 from userops.referrals import ReferralGraph
-from userops.simulation import Plan, engine
-from userops.simulation.asking import Rulebook
+from userops.simulation import Plan
+from userops.simulation.inputs import Rulebook
+from userops.simulation.rules import engine
 
 KINDS = ("a.done", "b.done", "c.done")
 FUNDS = ("sales", "club")

@@ -240,5 +240,7 @@ def month_starts(start: date, months: int, tz: tzinfo) -> list[datetime]:
     >>> [t.isoformat() for t in month_starts(date(2027, 1, 1), 1, zone("UTC"))]
     ['2027-01-01T00:00:00+00:00', '2027-02-01T00:00:00+00:00']
     """
+    if not isinstance(start, date):
+        raise InvalidValue(f"start must be a date, not a {type(start).__name__}")
     first = start.replace(day=1)
     return [day_start(add_months(first, k), tz) for k in range(whole(months, "months", at_least=0) + 1)]

@@ -10,6 +10,7 @@ from attrs import frozen
 from userops.core.amounts import whole
 from userops.core.calendar import PERIODS, period
 from userops.core.fields import checked
+from userops.core.quantities import choice
 from userops.errors import InvalidValue
 
 SCOPES = ("member", "program")
@@ -38,10 +39,8 @@ class Cap:
         """Refuse both limits or none, and unknown periods or scopes."""
         if (self.times is None) == (self.points is None):
             raise InvalidValue("a cap has either times or points")
-        if self.per not in (*PERIODS, "reference"):
-            raise InvalidValue(f"per must be one of {', '.join((*PERIODS, 'reference'))}")
-        if self.scope not in SCOPES:
-            raise InvalidValue("scope must be 'member' or 'program'")
+        choice(self.per, (*PERIODS, "reference"), "per")
+        choice(self.scope, SCOPES, "scope")
 
     def period(self, at: datetime, reference: str, tz: tzinfo) -> str:
         """Return the name of what is counted together: the local period, or the reference."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from userops.core.comparing import Test, compare_among, compare_with, kind_of, plain
+from userops.core.comparing import Test, compare_among, compare_with, kind_of, named, plain
+from userops.errors import IncomparableError, InvalidValue
 
 Run = Callable[[Mapping[str, Any]], bool | None]
 
@@ -34,7 +35,14 @@ def field_test(name: str, op: str, value: Any) -> Run:
     if op == "missing":
         return lambda record: plain(record.get(name)) is None
     among = op == "one_of"
-    slow = compare_among(value) if among else compare_with(op, value)
+    test = compare_among(value) if among else compare_with(op, value)
+
+    def slow(given: Any) -> bool | None:
+        try:
+            return test(given)
+        except (InvalidValue, IncomparableError) as fault:
+            raise named(fault, name) from None
+
     kinds = _PLAIN_TYPES.get(kind_of(value[0] if among else value), frozenset())
     return _FIELD_TESTS[op](name, frozenset(value) if among else value, kinds, slow)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core.calendar import micros
+from userops.core.quantities import shown
 from userops.errors import InvalidValue, MissingExtraError
 
 Column = NDArray[Any]
@@ -39,7 +40,7 @@ def columns(data: Any, *, names: Iterable[str] | None = None) -> dict[str, Colum
     ['a']
     """
     if isinstance(data, Mapping):
-        found = {str(key): data[key] for key in data}
+        found = {key if isinstance(key, str) else shown(key): data[key] for key in data}
     elif isinstance(data, np.ndarray) and data.dtype.names:
         found = {key: data[key] for key in data.dtype.names}
     else:

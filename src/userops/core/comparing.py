@@ -114,7 +114,7 @@ def plain(value: Any) -> Any:
         return None if value.is_nan() else value
     if isinstance(value, datetime):
         # pandas' NaT is a datetime without fields.
-        return None if value != value else instant(value, "a field")
+        return None if value != value else instant(value, "an instant")
     return value
 
 
@@ -194,7 +194,16 @@ def compare_among(values: Sequence[Any]) -> Test:
 
 
 def _incomparable(found: str, kind: str) -> IncomparableError:
-    return IncomparableError(f"a field holding a {found} cannot be compared with a {kind}")
+    return IncomparableError(f"a {found} cannot be compared with a {kind}")
+
+
+def named(fault: InvalidValue | IncomparableError, field: str) -> InvalidValue | IncomparableError:
+    """Return the same fault with the field that it was found in.
+
+    >>> str(named(IncomparableError("a text cannot be compared with a number"), "age"))
+    "field 'age': a text cannot be compared with a number"
+    """
+    return type(fault)(f"field {field!r}: {fault}")
 
 
 def codes_against(op: str, value: Any, column: NDArray[Any]) -> Codes:

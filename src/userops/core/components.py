@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from userops.core.quantities import hashable, listed
 from userops.errors import InvalidValue
 
 Node = TypeVar("Node", bound=Hashable)
@@ -16,7 +17,8 @@ Node = TypeVar("Node", bound=Hashable)
 def representatives(pairs: Iterable[tuple[Node, Node]]) -> dict[Node, Node]:
     """Return, for every node of the pairs, the smallest node of its component.
 
-    Nodes need an order; those that no pair names stand for themselves and are not listed.
+    Nodes need an order, and each must equal itself (NaN does not, and would have no root); those that no pair
+    names stand for themselves and are not listed.
 
     >>> representatives([("c", "b"), ("b", "a"), ("x", "y")])
     {'c': 'a', 'b': 'a', 'a': 'a', 'x': 'x', 'y': 'x'}
@@ -31,12 +33,18 @@ def representatives(pairs: Iterable[tuple[Node, Node]]) -> dict[Node, Node]:
             parent[node], node = top, parent[node]
         return top
 
-    for first, second in pairs:
+    for pair in pairs if isinstance(pairs, Iterator) else listed(pairs, "pairs of accounts"):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InvalidValue("accounts of one person are given as pairs")
+        first, second = (hashable(node, "an account") for node in pair)
         parent.setdefault(first, first)
         parent.setdefault(second, second)
         one, other = root(first), root(second)
         if one != other:
-            smaller, larger = (one, other) if one < other else (other, one)  # type: ignore[operator]
+            try:
+                smaller, larger = (one, other) if one < other else (other, one)  # type: ignore[operator]
+            except TypeError:
+                raise InvalidValue("accounts must be of one kind that has an order") from None
             parent[larger] = smaller
     return {node: root(node) for node in parent}
 

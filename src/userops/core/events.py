@@ -48,11 +48,17 @@ class Record(Mapping[str, Any]):
         return f"Record({', '.join(self._values)})"
 
 
-def _frozen_value(value: Any) -> Any:
+#: How deep data may lie within data; a list within itself has no end.
+_DEEPEST = 32
+
+
+def _frozen_value(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise InvalidValue(f"data lies more than {_DEEPEST} lists or mappings deep")
     if isinstance(value, Mapping):
-        return Record(value)
+        return Record({key: _frozen_value(item, depth + 1) for key, item in value.items()})
     if isinstance(value, list | tuple):
-        return tuple(_frozen_value(item) for item in value)
+        return tuple(_frozen_value(item, depth + 1) for item in value)
     if isinstance(value, set | frozenset):
         return frozenset(value)
     if isinstance(value, bytearray):

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import add_days, add_months, day_end, local_day, month_end
+from userops.core.quantities import choice
 from userops.errors import InvalidValue
 
 #: The longest expiry, a bound for files: a century.
@@ -49,8 +50,8 @@ class Expiry:
         else:
             least = 1 if given[0] == "inactive_months" else 0
             whole(getattr(self, given[0]), given[0], at_least=least, at_most=MAX_SPAN[given[0]])
-        if self.round_to not in (None, "month", "year"):
-            raise InvalidValue("round_to must be 'month' or 'year'")
+        if self.round_to is not None:
+            choice(self.round_to, ("month", "year"), "round_to")
         if self.round_to is not None and given[0] in ("calendar", "inactive_months"):
             raise InvalidValue(f"round_to does not go with {given[0]}")
 

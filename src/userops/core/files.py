@@ -106,13 +106,15 @@ def load(table: Mapping[str, Any], build: Callable[[Section], T], *, what: str) 
     return value
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
+def did_you_mean(given: object, known: Iterable[str]) -> str:
     """Return '; did you mean …?' for the nearest known name, or the known names.
 
     >>> did_you_mean("ponits", ["points", "per"])
     "; did you mean 'points'?"
     """
     names = sorted(known)
+    if not isinstance(given, str):
+        return f"; known: {', '.join(names[:12])}" if names else ""
     near = difflib.get_close_matches(given[:200], names, 1, 0.6)
     if near:
         return f"; did you mean {near[0]!r}?"

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from userops.core import closures, comparing
 from userops.core.closures import Run
+from userops.core.columns import columns as taken
 from userops.core.comparing import Codes
 from userops.core.ids import identifier
-from userops.errors import InvalidValue
+from userops.errors import IncomparableError, InvalidValue
 
 #: Words of the TOML form that therefore cannot be field names.
 RESERVED = ("all", "any", "not")
@@ -59,6 +60,8 @@ class Condition(ABC):
 
     def holds(self, record: Mapping[str, Any]) -> bool:
         """Say whether the condition is known to be true of a record."""
+        if not hasattr(record, "get"):
+            raise InvalidValue(f"a record maps fields to values; a {type(record).__name__} was given")
         return self.run(record) is True
 
     def mask(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
@@ -68,10 +71,9 @@ class Condition(ABC):
         >>> (F("amount") >= 100).mask({"amount": np.array([99, 100])}).tolist()
         [False, True]
         """
-        lengths = {len(column) for column in columns.values()}
-        if len(lengths) > 1:
-            raise InvalidValue(f"columns differ in length: {sorted(lengths)}")
-        mask: NDArray[np.bool_] = self.codes(columns, lengths.pop() if lengths else 0) == comparing.TRUE
+        given = taken(columns)
+        rows = len(next(iter(given.values()))) if given else 0
+        mask: NDArray[np.bool_] = self.codes(given, rows) == comparing.TRUE
         return mask
 
     def explain(self, record: Mapping[str, Any]) -> tuple[Finding, ...]:
@@ -81,6 +83,8 @@ class Condition(ABC):
         >>> (F("amount") >= 100).explain({"amount": 99})
         (Finding(atom='amount is at least 100', field='amount', value=99, held=False),)
         """
+        if not hasattr(record, "get"):
+            raise InvalidValue(f"a record maps fields to values; a {type(record).__name__} was given")
         return tuple(
             Finding(atom.describe(), atom.field, record.get(atom.field), atom.run(record))
             for atom in self.atoms()
@@ -163,9 +167,12 @@ class Atom(Condition):
         column = np.asanyarray(column)
         if self.op == "missing":
             return comparing.codes_missing(column)
-        if self.op == "one_of":
-            return comparing.codes_among(self.value, column)
-        return comparing.codes_against(self.op, self.value, column)
+        try:
+            if self.op == "one_of":
+                return comparing.codes_among(self.value, column)
+            return comparing.codes_against(self.op, self.value, column)
+        except (InvalidValue, IncomparableError) as fault:
+            raise comparing.named(fault, self.field) from None
 
     def atoms(self) -> Iterator[Atom]:
         yield self
@@ -356,6 +363,8 @@ def _from_item(key: str, value: Any, depth: int) -> Condition:
 
 
 def _from_operator(name: str, op: str, constant: Any) -> Condition:
+    if not isinstance(op, str):
+        raise InvalidValue(f"{name}: an operator is text, not {type(op).__name__}")
     if op == "missing" and isinstance(constant, bool):
         missing = Atom(name, "missing", value=True)
         return missing if constant else ~missing

@@ -11,6 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.core.columns import Column, column
+from userops.core.quantities import shown
 from userops.errors import InvalidValue
 
 #: Whole-number labels within a span of this many need no dictionary.
@@ -149,4 +150,4 @@ def label_order(label: Any) -> tuple[str, Any]:
         return ("date", label.isoformat())
     if isinstance(label, tuple):
         return ("tuple", tuple(label_order(part) for part in label))
-    return (type(label).__name__, repr(label))
+    return (type(label).__name__, shown(label))

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from attrs import field, frozen
 
 from userops.core.amounts import whole
-from userops.core.ids import identifier
+from userops.core.ids import MAX_NAME_BYTES, identifier
 from userops.errors import InvalidValue
 from userops.nps.values import brief
 
@@ -21,6 +21,10 @@ def _class(value: object) -> str:
     if isinstance(value, str) and value in CLASSES:
         return str(value)
     raise InvalidValue(f"{brief(value)} is no class; one of {', '.join(CLASSES)}")
+
+
+def _name(value: object) -> str:
+    return identifier(value, "a scale's name", most=MAX_NAME_BYTES)
 
 
 def _answers(given: object) -> tuple[tuple[Answer, str], ...]:
@@ -61,7 +65,7 @@ class Scale:
     #: 1–4 detractors, 5 passives, 6 promoters.
     SIX_POINT: ClassVar[Scale]
 
-    name: str
+    name: str = field(converter=_name)
     answers: tuple[tuple[Answer, str], ...] = field(converter=_answers, repr=False)
 
     @classmethod

@@ -212,7 +212,7 @@ class NPS:
         return evolve(self, **{name: getattr(self, name) + 1})
 
     def __add__(self, other: object) -> NPS:
-        if other == 0 and type(other) is int:
+        if type(other) is int and other == 0:
             return self  # what `sum` starts with
         if not isinstance(other, NPS):
             return NotImplemented

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
-from userops.core.amounts import bounded_decimal, exact
+from userops.core.amounts import bounded_decimal, exact, whole
 from userops.core.calendar import instant, month_starts, zone
+from userops.core.quantities import choice, listed
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.points.values import Entry, Fund, FundingRow
@@ -101,7 +102,10 @@ def revenue_schedule(
     total, quantum = _amount(allocated, "allocated"), _quantum(rounding)
     rows: list[RevenueRow] = []
     before: Money = Fraction(0) if quantum is None else Decimal(0)
-    for place, (redeemed, expected) in enumerate(periods):
+    for place, pair in enumerate(listed(periods, "periods")):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InvalidValue(f"periods[{place}] is not (redeemed to date, expected in all)")
+        redeemed, expected = pair
         done, in_all = _amount(redeemed, f"redeemed[{place}]"), _amount(expected, f"expected[{place}]")
         if in_all == 0:
             raise InvalidValue(f"expected[{place}] is 0: nothing would ever be earned")
@@ -113,6 +117,11 @@ def revenue_schedule(
         rows.append(RevenueRow(_plain(done), _plain(in_all), revenue, cumulative, liability))
         before = cumulative
     return tuple(rows)
+
+
+def _books(books: Books) -> None:
+    if not hasattr(books, "funding") or not hasattr(books, "entries"):
+        raise InvalidValue(f"books must be a ledger or a replay, not a {type(books).__name__}")
 
 
 def _plain(value: Fraction) -> int | Fraction:
@@ -154,8 +163,9 @@ def accrued_cost(
     Only funds of `kind` count (`"expense"`; `"revenue"` for what contract liabilities will cost; None for all).
     `redemption_rate` is one rate, or one per fund; without an estimate every point is expected back.
     """
-    if kind not in ("expense", "revenue", None):
-        raise InvalidValue("kind must be 'expense', 'revenue' or None")
+    if kind is not None:
+        choice(kind, ("expense", "revenue"), "kind")
+    _books(books)
     quantum, funds = _quantum(rounding), books.funds
     rows = []
     for row in books.funding(as_of, known_at=known_at):
@@ -231,8 +241,9 @@ def roll_forward(
 
     `redemption_rates`, one at the opening and one per month, value the liability and its re-estimates.
     """
+    _books(books)
     bounds = month_starts(start, months, zone(timezone))
-    if redemption_rates is not None and len(redemption_rates) != months + 1:
+    if redemption_rates is not None and len(listed(redemption_rates, "redemption_rates")) != months + 1:
         raise InvalidValue(f"{months} months need {months + 1} redemption rates, the opening one first")
     # What happens at the first instant of a month belongs to it: the month before ends just ahead of it.
     states = [_by_fund(books, at - timedelta(microseconds=1), known_at) for at in bounds]
@@ -294,7 +305,8 @@ def debts_by_age(
 ) -> tuple[DebtRow, ...]:
     """Return the open debts of undone earns by fund and age; ages turn at `days`."""
     at = instant(as_of, "as_of")
-    steps = [0, *days]
+    _books(books)
+    steps = [0, *(whole(day, "a day of days", at_least=1) for day in listed(days, "days"))]
     if steps != sorted(set(steps)):
         raise InvalidValue("days must rise, and begin above 0")
     made: dict[str, tuple[Entry, str]] = {}

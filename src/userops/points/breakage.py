@@ -14,6 +14,8 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from userops.core.calendar import from_micros, instant, local_day, zone
+from userops.core.ids import text
+from userops.core.quantities import of_kind
 from userops.core.statistics import check_level, normal_quantile
 from userops.core.tables import Table
 from userops.errors import InvalidValue
@@ -50,6 +52,11 @@ def redemption_triangle(
     A transferred point stays with the month it was first issued in; a reversed spend is redeemed less. Issue
     months before `since` (such as `"2027-04"`) are left out.
     """
+    if not hasattr(books, "entries"):
+        raise InvalidValue(f"books must be a ledger or a replay, not a {type(books).__name__}")
+    text(currency, "currency")
+    if fund is not None:
+        text(fund, "fund")
     tz, at = zone(timezone), instant(as_of, "as_of")
     issued: dict[int, int] = defaultdict(int)
     moved: dict[tuple[int, int], int] = defaultdict(int)
@@ -184,7 +191,7 @@ def _errors(table: Floats, full: Floats, factors: Floats, sigma: Floats) -> Chai
 def _checked(triangle: Any) -> Floats:
     try:
         table = np.array(triangle, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValue("a triangle is a square table of numbers, NaN where not known yet") from None
     if table.ndim != 2 or table.shape[0] != table.shape[1] or len(table) < 2:
         raise InvalidValue("a triangle is a square table of at least 2 by 2")
@@ -227,6 +234,7 @@ def redemption_rate(triangle: Triangle, *, level: float = 0.95) -> RedemptionRat
     passes what was issued.
     """
     level = check_level(level)
+    of_kind(triangle, Triangle, "triangle")
     issued = int(triangle.issued.sum())
     if issued <= 0:
         raise InvalidValue("nothing was issued")

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from userops.core.conditions import Condition
 from userops.core.expiry import MAX_SPAN, Expiry
 from userops.core.tables import Table
-from userops.program.replaying import Replay
+from userops.program.replay import Replay
 from userops.program.rulebook import Rulebook
 from userops.program.rules import EarnRule, Fixed, Grant, Limit, Proportional, Streak
 from userops.program.rules import Table as PointsTable

@@ -194,6 +194,7 @@ def _moments(given: object, name: str, *, is_count: bool) -> tuple[float, float]
         value = float(given) if isinstance(given, float | np.floating) else float(exact(given, name))
         if not (np.isfinite(value) and value >= 0):
             raise InvalidValue(f"{name} must be finite and not negative")
+        value = abs(value)  # -0.0, whose square root is no spread.
         return value, value if is_count else 0.0
     try:
         if isinstance(given, str | bytes | bool):

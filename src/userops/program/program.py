@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,15 @@ from userops.core.calendar import zone
 from userops.core.conditions import Condition
 from userops.core.events import Event, Record
 from userops.core.files import Section, did_you_mean, load, parse, read_text
+from userops.core.quantities import listed
 from userops.errors import InvalidValue
 from userops.points import Currency, Fund, Ledger
-from userops.program import comparison, offers, reading, replaying, running, taking
+from userops.program import comparison, live, offers, reading
 from userops.program.bounds import why_unbounded, worst_case
 from userops.program.decision import Decision
+from userops.program.live import State
 from userops.program.milestones import conversions_of
+from userops.program.replay import Replay, history_of, replay
 from userops.program.rulebook import Rulebook
 from userops.program.rules import (
     REDEEMED,
@@ -30,7 +33,6 @@ from userops.program.rules import (
     RedeemRule,
     check_versions,
 )
-from userops.program.state import State
 from userops.referrals import Binding, Credits, ReferralGraph, Scheme, read_referral
 from userops.tiers import Ladder, read_ladder
 
@@ -78,7 +80,7 @@ class Program(Rulebook):
         """
         if not isinstance(state, State | None):
             raise InvalidValue(f"state is what program.state() returns, not {type(state).__name__}")
-        return running.decide(self, _event(event), State() if state is None else state)
+        return live.decide(self, _event(event), State() if state is None else state)
 
     def state(
         self,
@@ -92,10 +94,11 @@ class Program(Rulebook):
         Counts of the whole program are those of the periods of `at`; a cap of the whole program per reference
         is known to `handle` alone.
         """
-        return running.state_of(self, ledger, member, at, _members(members))
+        return live.state_of(self, _ledger(ledger), member, at, _members(members))
 
     def register(self, ledger: Ledger) -> None:
         """Declare the program's currencies and funds in a ledger; what is declared already must be equal."""
+        _ledger(ledger)
         for currency in self.currencies.values():
             ledger.add_currency(currency)
         for fund in self.funds.values():
@@ -107,7 +110,7 @@ class Program(Rulebook):
         An event handled before is answered from its entries (`replayed`). A rule that the ledger refuses is
         an outcome; the event's other rules still pay.
         """
-        return running.handle(self, _event(event), ledger, _members(members))
+        return live.handle(self, _event(event), _ledger(ledger), _members(members))
 
     def run(
         self,
@@ -136,14 +139,14 @@ class Program(Rulebook):
         members: Members = None,
         *,
         order: str = "time",
-    ) -> replaying.Replay:
+    ) -> Replay:
         """Return the books of a whole history: the same balances, lots and allocations as `run`, read alike.
 
         `events` are `Event`s, columns (`id`, `kind`, `member`, `at`, `reference`, `amount`, any other is data),
         a data frame, or the path of a CSV or Parquet file. They take effect by (`at`, place in the list);
         order="recorded" keeps the list's order, and so reproduces a ledger that events reached late.
         """
-        return replaying.replay(self, events, _members(members), order)
+        return replay(self, events, _members(members), order)
 
     def worst_case(self, *, members: int, events: int, years: int = 1) -> dict[str, int | None]:
         """Return {fund: the most points that so many members and events can draw in `years`}.
@@ -178,7 +181,7 @@ class Program(Rulebook):
 
         `conditions` name groups of members by their records (`members`), and are totalled too.
         """
-        history, members, other = taking.history_of(events, self.tz), _members(members), _program(other)
+        history, members, other = history_of(events, self.tz), _members(members), _program(other)
         before, after = self.replay(history, members), other.replay(history, members)
         return comparison.what_if(before, after, members or {}, conditions or {}, currency)
 
@@ -223,9 +226,13 @@ def _event(event: Event) -> Event:
 
 
 def _events(events: Iterable[Event]) -> Iterable[Event]:
-    if not isinstance(events, Iterable):
-        raise InvalidValue(f"events must be a list of Events, not {type(events).__name__}")
-    return map(_event, events)
+    return map(_event, events if isinstance(events, Iterator) else listed(events, "events"))
+
+
+def _ledger(ledger: Ledger) -> Ledger:
+    if not isinstance(ledger, Ledger):
+        raise InvalidValue(f"a Ledger was expected, not {type(ledger).__name__}")
+    return ledger
 
 
 def _members(members: Members) -> Members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from userops.core import amounts
 from userops.core.calendar import MICROS_PER_DAY, from_micros, micros
 from userops.core.components import representatives
 from userops.core.ids import identifier
+from userops.core.quantities import hashable, listed, of_kind
 from userops.core.statistics import check_level, poisson_tail
 from userops.errors import InvalidValue
 from userops.referrals.graph import ReferralGraph
@@ -72,6 +73,7 @@ def bursts(
     flagged when windows·P(Poisson(n/windows) ≥ c) ≤ alpha, so that at most a share `alpha` of steady referrers
     is flagged (the Poisson tail bounds the binomial one; Hoeffding 1956). Strength: −log10 of that bound.
     """
+    of_kind(graph, ReferralGraph, "graph")
     bound = check_level(alpha, "alpha")
     width = amounts.whole(window_days, "window_days", at_least=1, at_most=36_525) * MICROS_PER_DAY
     times = graph.bound_at()
@@ -122,7 +124,9 @@ def fresh_stars(
     fewest, bound = amounts.whole(least, "least", at_least=1), amounts.exact(share, "share")
     if not 0 < bound <= 1:
         raise InvalidValue("share must lie above 0 and be at most 1")
-    busy = np.fromiter((member in active for member in graph.members), bool, len(graph))
+    of_kind(graph, ReferralGraph, "graph")
+    doing = set(active) if isinstance(active, set | frozenset | Mapping) else _hashed(active, "active")
+    busy = np.fromiter((member in doing for member in graph.members), bool, len(graph))
     invitees, parent = graph.invitees, graph.parent
     idle = (parent >= 0) & ~busy & (invitees == 0)
     idle_invitees = np.bincount(parent[idle], minlength=len(graph))
@@ -141,7 +145,8 @@ def kickbacks(graph: ReferralGraph, transfers: Iterable[tuple[Any, Any, datetime
     `transfers` are (giver, taker, at). Strength: how many such transfers there were.
     """
     found: dict[tuple[Any, Any], list[datetime]] = defaultdict(list)
-    for transfer in transfers:
+    of_kind(graph, ReferralGraph, "graph")
+    for transfer in listed(transfers, "transfers"):
         giver, taker, at = _three(transfer)
         micros(at)
         referrer = graph.referrer(taker, at=at)
@@ -220,7 +225,7 @@ def _node(side: int, name: str) -> tuple[int, str]:
 def _users(links: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the members at each device or payment, each once, sorted."""
     users: dict[str, set[str]] = defaultdict(set)
-    for link in links:
+    for link in listed(links, "links"):
         if not isinstance(link, tuple | list) or len(link) != 2:
             raise InvalidValue("links are (member, device or payment) pairs")
         users[identifier(link[1], "a device or payment")].add(identifier(link[0], "a member"))
@@ -231,4 +236,8 @@ def _three(transfer: Any) -> tuple[Any, Any, datetime]:
     if not isinstance(transfer, tuple | list) or len(transfer) != 3:
         raise InvalidValue("transfers are (giver, taker, at)")
     giver, taker, at = transfer
-    return giver, taker, at
+    return hashable(giver, "a giver"), hashable(taker, "a taker"), at
+
+
+def _hashed(values: Any, name: str) -> set[Any]:
+    return {hashable(value, f"a member of {name}") for value in listed(values, name)}

@@ -11,8 +11,9 @@ from attrs import field, frozen
 from userops.core.calendar import MICROS_PER_DAY, micros
 from userops.core.components import representatives
 from userops.core.ids import identifier
+from userops.core.quantities import listed, of_kind, shown
 from userops.errors import InvalidValue
-from userops.referrals.from_networkx import copied, shown
+from userops.referrals.from_networkx import copied
 from userops.referrals.invitations import Binding, Invitation, Refusal, Reject, Touch
 
 
@@ -50,7 +51,7 @@ def read_facts(
 ) -> Facts:
     """Return the facts by person: an earlier account's joining and order count for the later ones."""
     pairs = []
-    for pair in same_person:
+    for pair in listed(same_person, "same_person"):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise InvalidValue("same_person takes pairs of accounts")
         pairs.append((identifier(pair[0], "an account"), identifier(pair[1], "an account")))
@@ -92,9 +93,8 @@ def _mapping(value: Any, name: str) -> Mapping[Any, Any]:
 
 
 def _persons(accounts: Iterable[str], name: str, of: Any) -> frozenset[str]:
-    if isinstance(accounts, str):
-        raise InvalidValue(f"{name} is a set of members, not one text")
-    return frozenset(of(identifier(account, name)) for account in accounts)
+    given = list(accounts) if isinstance(accounts, Mapping) else listed(accounts, name)
+    return frozenset(of(identifier(account, name)) for account in given)
 
 
 class Binder:
@@ -111,13 +111,8 @@ class Binder:
 
     def take(self, touches: Iterable[Invitation]) -> None:
         """Take all touches by time, then invitee, then referrer, whatever the order of the rows."""
-        listed = []
-        for touch in touches:
-            if not isinstance(touch, Invitation):
-                raise InvalidValue(f"an Invitation was expected, not {type(touch).__name__}")
-            listed.append(touch)
-        listed.sort(key=lambda t: (t.at, t.invitee, t.referrer, t.code, t.channel))
-        for touch in listed:
+        taken = [of_kind(touch, Invitation, "a touch") for touch in listed(touches, "invitations")]
+        for touch in sorted(taken, key=lambda t: (t.at, t.invitee, t.referrer, t.code, t.channel)):
             self._take_one(touch)
 
     def _take_one(self, touch: Invitation) -> None:

@@ -13,6 +13,7 @@ from attrs import evolve
 from userops.core.amounts import largest_remainder
 from userops.core.calendar import micros, shift
 from userops.core.commands import Clawback
+from userops.core.quantities import listed, of_kind
 from userops.errors import InvalidValue
 from userops.referrals.credits import Credits, Line, Refused, Status
 from userops.referrals.graph import ReferralGraph
@@ -27,15 +28,11 @@ def facts_of(conversions: Iterable[Conversion]) -> tuple[list[Conversion], list[
 
     A fact is (id, milestone). Where it is told once with and once without a cancellation, it is cancelled.
     """
-    listed = []
-    for one in conversions:
-        if not isinstance(one, Conversion):
-            raise InvalidValue(f"a Conversion was expected, not {type(one).__name__}")
-        listed.append(one)
-    listed.sort(key=lambda c: (c.at, c.id, c.milestone, str(c.member), c.dealer, c.agent))
+    taken = [of_kind(one, Conversion, "a conversion") for one in listed(conversions, "conversions")]
+    taken.sort(key=lambda c: (c.at, c.id, c.milestone, str(c.member), c.dealer, c.agent))
     kept: dict[tuple[str, str], Conversion] = {}
     repeated = []
-    for one in listed:
+    for one in taken:
         fact = (one.id, one.milestone)
         first = kept.get(fact)
         if first is None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from userops.core.calendar import micros
 from userops.core.ids import identifier
+from userops.core.quantities import shown
 from userops.errors import InvalidValue, NaiveTimeError
 from userops.referrals.ordering import SHOWN, cycle_of
 from userops.referrals.ripple import NO_TIME
@@ -152,18 +153,6 @@ def copied(data: Any) -> dict[str, Any]:
     return {
         name: value if isinstance(value, _PLAIN) else copy.deepcopy(value) for name, value in data.items()
     }
-
-
-def shown(member: Any) -> str:
-    """Return a member's name for a message: short, whatever was given.
-
-    >>> shown("x" * 100)[-3:]
-    '...'
-    """
-    if isinstance(member, int) and abs(member) >= 10**40:
-        return "a huge number"
-    words = repr(member)
-    return words if len(words) <= 80 else words[:77] + "..."
 
 
 def _few(names: Sequence[Any], say: Any = shown) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core.calendar import from_micros, micros
+from userops.core.quantities import shown
 from userops.errors import InvalidValue
 from userops.referrals.binding import Binder, Facts, bind, read_attributes, read_facts
 from userops.referrals.forest import Forest
-from userops.referrals.from_networkx import check_ids, copied, micros_column, read_networkx, shown
+from userops.referrals.from_networkx import check_ids, copied, micros_column, read_networkx
 from userops.referrals.invitations import Binding, Invitation, Refusal, Reject
 from userops.referrals.ripple import NO_TIME, Ripple, ripple_of
 
@@ -86,9 +87,9 @@ class ReferralGraph:
         >>> ReferralGraph.from_invitations([Invitation("ann", "ann", t)]).rejected[0].reason
         <Reject.SELF: 'self'>
         """
-        facts = read_facts(same_person, members, orders or {}, staff, flagged)
+        facts = read_facts(same_person, members, {} if orders is None else orders, staff, flagged)
         binder = bind(invitations, Binding() if binding is None else binding, facts)
-        return cls._of_binder(binder, facts, read_attributes(attributes or {}, facts))
+        return cls._of_binder(binder, facts, read_attributes({} if attributes is None else attributes, facts))
 
     @classmethod
     def _of_binder(cls, binder: Binder, facts: Facts, given: Mapping[str, dict[str, Any]]) -> ReferralGraph:

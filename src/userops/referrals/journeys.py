@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from userops.core.amounts import whole
 from userops.core.ids import identifier
+from userops.core.quantities import listed
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.referrals.chains import removal_effects
@@ -66,7 +67,7 @@ class Journeys:
         self, paths: Iterable[Sequence[str]], conversions: Iterable[int], nulls: Iterable[int] | None = None
     ) -> None:
         """Check the journeys; counts are whole numbers."""
-        self.paths = tuple(_path(path, place) for place, path in enumerate(paths))
+        self.paths = tuple(_path(path, place) for place, path in enumerate(listed(paths, "paths")))
         self.conversions = _counts(conversions, "conversions", len(self.paths))
         self.nulls = (0,) * len(self.paths) if nulls is None else _counts(nulls, "nulls", len(self.paths))
         #: Every touch, sorted.
@@ -184,7 +185,9 @@ def _path(path: Any, place: int) -> tuple[str, ...]:
 
 
 def _counts(values: Iterable[Any], name: str, length: int) -> tuple[int, ...]:
-    counts = tuple(whole(value, f"{name}[{place}]", at_least=0) for place, value in enumerate(values))
+    counts = tuple(
+        whole(value, f"{name}[{place}]", at_least=0) for place, value in enumerate(listed(values, name))
+    )
     if len(counts) != length:
         raise InvalidValue(f"{name} has {len(counts)} counts for {length} paths")
     return counts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -10,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core import amounts
+from userops.core.columns import column
+from userops.core.quantities import hashable, listed
 from userops.errors import InvalidValue
 from userops.referrals.graph import ReferralGraph
 
@@ -26,9 +30,7 @@ def recursive_halving(pot: int, path: Iterable[Name]) -> dict[Name, int]:
     {'Alice': 250, 'Bob': 500, 'Charlie': 1000, 'Diane': 2000}
     """
     total = amounts.whole(pot, "pot", at_least=0)
-    if isinstance(path, str):
-        raise InvalidValue("path is a list of members, not one text")
-    names = list(path)
+    names = [hashable(name, "a member of the path") for name in listed(path, "path")]
     if len(set(names)) != len(names):
         raise InvalidValue("a member stands twice on the path")
     return {name: total >> (len(names) - place) for place, name in enumerate(names)}
@@ -47,12 +49,12 @@ def geometric_tree(
     >>> geometric_tree(graph, [0, 0, 100], ratio=Fraction(1, 2), share=Fraction(1, 2)).tolist()
     [12.5, 25.0, 50.0]
     """
-    step, part = amounts.exact(ratio, "ratio"), amounts.exact(share, "share")
+    step, part = _stated(ratio, "ratio"), _stated(share, "share")
     if not 0 <= step < 1:
         raise InvalidValue("ratio must be at least 0 and below 1")
     if not 0 <= part <= 1 - step:
         raise InvalidValue(f"share must lie between 0 and 1 − ratio = {1 - step}: more could not be paid")
-    given = np.asarray(contributions)
+    given = column(contributions, "contributions")
     if given.shape != (len(graph),) or given.dtype.kind not in "iuf":
         raise InvalidValue("contributions are one number for each member")
     amounts_given = given.astype(np.float64)
@@ -63,6 +65,12 @@ def geometric_tree(
     forest.up_sweep(values, ratio=float(step))
     values *= float(part)
     return forest.scatter(values)
+
+
+def _stated(value: Any, name: str) -> Fraction:
+    """Return a number as it was written: rewards are statistics, so a float will do, and 0.1 means a tenth."""
+    is_finite = isinstance(value, float) and math.isfinite(value)
+    return amounts.exact(Decimal(repr(float(value))) if is_finite else value, name)
 
 
 def own_spend_reward(own: Any, friends: Any, rate: Callable[[Fraction], Any]) -> Fraction:
@@ -77,6 +85,8 @@ def own_spend_reward(own: Any, friends: Any, rate: Callable[[Fraction], Any]) ->
     mine, theirs = amounts.exact(own, "own"), amounts.exact(friends, "friends")
     if mine < 0 or theirs < 0:
         raise InvalidValue("spending must be at least 0")
+    if not callable(rate):
+        raise InvalidValue(f"rate must be a function of all spending, not a {type(rate).__name__}")
     found = amounts.exact(rate(mine + theirs), "rate")
     if found < 0:
         raise InvalidValue(f"rate must give at least 0, not {found}")

@@ -11,11 +11,24 @@ from attrs import evolve, field, frozen
 
 from userops.core.calendar import instant
 from userops.core.fields import checked
-from userops.core.ids import identifier
+from userops.core.ids import identifier, text
+from userops.core.quantities import checked_number, hashable, listed, of_kind
 from userops.errors import InvalidValue
 
 
-@frozen
+def _number(value: Any, name: str) -> float:
+    return checked_number(value, name, -1e308, 1e308)
+
+
+def _members(value: Any, name: str) -> tuple[Any, ...]:
+    return tuple(hashable(member, "a member") for member in listed(value, name))
+
+
+@frozen(
+    field_transformer=checked(
+        {"kind": identifier, "members": _members, "strength": _number, "evidence": text}
+    )
+)
 class Signal:
     """A finding that deserves a look: of which kind, about whom, how strong, and the evidence in words."""
 
@@ -45,10 +58,14 @@ class Step:
 
 
 def _steps(value: Any, _name: str) -> tuple[Step, ...]:
-    return tuple(value)
+    return tuple(of_kind(step, Step, "a step") for step in listed(value, "steps"))
 
 
-@frozen(field_transformer=checked({"steps": _steps}))
+def _state(value: Any, name: str) -> State:
+    return of_kind(value, State, name)
+
+
+@frozen(field_transformer=checked({"member": hashable, "state": _state, "steps": _steps}))
 class Review:
     """A member's state with its whole record: raised step by step, lowered only by an appeal that is upheld.
 
@@ -103,7 +120,8 @@ def open_reviews(signals: Iterable[Signal], *, at: datetime) -> dict[Any, Review
     <State.FLAGGED: 1>
     """
     when, reviews = instant(at), dict[Any, Review]()
-    for signal in signals:
+    for signal in listed(signals, "signals"):
+        of_kind(signal, Signal, "a signal")
         for member in signal.members:
             step = Step(when, "flagged", State.FLAGGED, f"{signal.kind}: {signal.evidence}")
             before = reviews.get(member, Review(member))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from userops.core.quantities import listed, of_kind
 from userops.errors import InvalidValue
 from userops.referrals.certificate import Certificate, certify
 from userops.referrals.crediting import Crediting, credit, credit_each
@@ -49,9 +50,8 @@ def credit_all(schemes: Sequence[Scheme], graph: ReferralGraph, conversions: Ite
     hold, is an error, and so are two schemes of one name.
     """
     engines: dict[str, Crediting] = {}
-    for scheme in schemes:
-        if not isinstance(scheme, Scheme):
-            raise InvalidValue(f"a Scheme was expected, not {type(scheme).__name__}")
+    for one in listed(schemes, "schemes"):
+        scheme = of_kind(one, Scheme, "a scheme")
         if scheme.name in engines:
             raise InvalidValue(f"two schemes are named {scheme.name!r}: their credits would share ids")
         engines[scheme.name] = Crediting(scheme, graph)

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 
 from userops.core.amounts import exact, whole
+from userops.core.columns import column
 from userops.core.statistics import root
 from userops.errors import InvalidValue
 
@@ -33,10 +34,9 @@ def offspring(counts: Any) -> Offspring:
     >>> offspring([0, 0, 0, 8]).k < 0.2, offspring([1, 1, 1, 1]).k
     (True, inf)
     """
-    try:
-        array = np.asarray(counts)
-    except ValueError:
-        raise InvalidValue("counts are one column of whole numbers") from None
+    array = column(counts, "counts")
+    if np.ma.getmaskarray(array).any():
+        raise InvalidValue("counts has missing values")
     if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
         raise InvalidValue("counts are one column of whole numbers, at least one")
     if array.min() < 0:

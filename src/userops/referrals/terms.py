@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from userops.core import amounts
 from userops.core.calendar import instant, zone
@@ -18,6 +18,7 @@ from userops.core.conditions import Condition
 from userops.core.expiry import Expiry
 from userops.core.fields import checked
 from userops.core.ids import MAX_EVENT_ID_BYTES, MAX_ID_BYTES, MAX_NAME_BYTES, identifier, text
+from userops.core.quantities import listed, of_kind, shown
 from userops.errors import InvalidValue
 
 #: Levels beyond this need a reason in writing; none may exceed the second.
@@ -41,18 +42,8 @@ def share(value: Any, name: str = "share") -> Fraction:
     return found
 
 
-def _listed(value: Any, name: str) -> list[Any]:
-    try:
-        return list(value)
-    except TypeError:
-        # An array without dimensions calls itself iterable.
-        raise InvalidValue(f"{name} must be a list") from None
-
-
 def _shares(value: Any, name: str) -> tuple[Fraction, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InvalidValue(f"{name} must be a list of shares, the direct referrer's first")
-    found = tuple(share(one, f"{name}[{place}]") for place, one in enumerate(_listed(value, name)))
+    found = tuple(share(one, f"{name}[{place}]") for place, one in enumerate(listed(value, name)))
     if not 1 <= len(found) <= MAX_DEPTH:
         raise InvalidValue(f"{name} must have 1 to {MAX_DEPTH} levels")
     if sum(found) > 1:
@@ -198,7 +189,7 @@ def _caps(value: Any, name: str) -> tuple[Cap, ...]:
     if isinstance(value, Mapping | str) or not isinstance(value, Iterable):
         raise InvalidValue(f"{name} must be a list such as [{{'times': 5, 'per': 'lifetime'}}]")
     caps = []
-    for one in _listed(value, name):
+    for one in listed(value, name):
         if isinstance(one, Mapping):
             unknown = sorted(set(map(str, one)) - {"times", "points", "per", "scope"})
             if unknown:
@@ -209,6 +200,18 @@ def _caps(value: Any, name: str) -> tuple[Cap, ...]:
         else:
             raise InvalidValue(f"a cap is a mapping or a Cap, not {type(one).__name__}")
     return tuple(caps)
+
+
+def _expires(value: Any, name: str) -> Expiry | None:
+    if isinstance(value, str) and value == "none":
+        return None
+    if not isinstance(value, Mapping):
+        return of_kind(value, Expiry, name)
+    known = {one.name for one in fields(Expiry)}
+    unknown = sorted(shown(key) for key in value if key not in known)
+    if unknown:
+        raise InvalidValue(f"{name} has {', '.join(sorted(known))}; not {unknown[0]}")
+    return Expiry(**value)
 
 
 def _of(kind: type[Any]) -> Any:
@@ -233,14 +236,17 @@ def _of(kind: type[Any]) -> Any:
             "eligible": _of(Condition),
             "fund": identifier,
             "currency": identifier,
-            "expires": _of(Expiry),
+            "expires": _expires,
             "clawback": _of(Clawback),
             "timezone": lambda value, _name: (zone(value), str(value))[1],
         }
     ),
 )
 class Terms:
-    """The fields of a scheme; `Scheme` adds what is done with them."""
+    """The fields of a scheme; `Scheme` adds what is done with them.
+
+    Caps and `expires` may be given as the program file has them, such as `{"months": 24, "round_to": "month"}`.
+    """
 
     name: str = "referral"
     milestones: Mapping[str, int] = field(hash=False)

@@ -10,11 +10,11 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.core.calendar import MICROS_PER_DAY, day_start, zone
+from userops.core.quantities import checked_number, choice, hashable, listed
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
 from userops.segments.occurrences import first_day, occurrences, period_name, period_of, wall_clock, window
 from userops.segments.paths import deepest_any, deepest_strict
-from userops.segments.quantities import checked_number, choice, hashable, listed
 
 Ints = NDArray[np.int64]
 _NEW: Final = ("history", "window")

@@ -17,9 +17,9 @@ from userops.core.calendar import MICROS_PER_DAY, from_micros, instant, micros
 from userops.core.columns import columns as taken_columns
 from userops.core.fields import checked
 from userops.core.ids import MAX_ID_BYTES, identifier, text
+from userops.core.quantities import is_table, listed
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
-from userops.segments.quantities import is_table, listed
 
 
 class CaseState(Enum):

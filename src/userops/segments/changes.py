@@ -9,10 +9,10 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from userops.core.quantities import hashable, listed, shown
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment
-from userops.segments.quantities import hashable, listed
 
 UNCLAIMED = "unclaimed"
 #: Where a member is in one of the two labellings only.
@@ -112,7 +112,13 @@ def _named(label: Any) -> Any:
 
 
 def _words(label: Any) -> str:
-    return " + ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+    return (
+        " + ".join(map(str, label))
+        if isinstance(label, tuple)
+        else label
+        if isinstance(label, str)
+        else shown(label)
+    )
 
 
 def _matrix(pairs: Mapping[tuple[Any, Any], int]) -> Changes:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from userops.core.chance import stream
 from userops.core.columns import columns as taken_columns
+from userops.core.quantities import checked_number, mapped
 from userops.core.statistics import check_level
 from userops.core.tables import Table
 from userops.errors import InvalidValue
-from userops.segments.quantities import checked_number, mapped
 from userops.segments.waiting import Share
 
 Floats = NDArray[np.float64]

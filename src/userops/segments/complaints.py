@@ -10,11 +10,12 @@ import numpy as np
 from attrs import field, frozen
 
 from userops.core.calendar import MICROS_PER_DAY, instant, micros
+from userops.core.ids import identifier
+from userops.core.quantities import checked_number, mapped
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
 from userops.segments.labelling import ByMember, Explanation, Label, describe_number, summable
-from userops.segments.quantities import checked_number, mapped
 
 VERSION: Final = "load"
 _CLASSES: Final = ("promoter", "passive", "detractor")
@@ -195,7 +196,10 @@ def complaining_users(
     least = checked_number(threshold, "threshold", 0, 1e100)
     days = checked_number(response_days, "response_days", 0, 1e6)
     rule = _rule(load)
-    given = {member: _answer(member, value) for member, value in mapped(answers, "answers").items()}
+    given = {
+        identifier(member, "a member"): _answer(member, value)
+        for member, value in mapped(answers, "answers").items()
+    }
     mine: dict[str, list[Case]] = {member: [] for member in given}
     for case in listed_cases(cases):
         if case.received_at <= when:

@@ -12,8 +12,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.core.columns import columns as taken_columns
+from userops.core.quantities import checked_number, is_known, mapped, shown
 from userops.errors import InvalidValue
-from userops.segments.quantities import checked_number, is_known, mapped
 
 Floats = NDArray[np.float64]
 
@@ -40,9 +40,9 @@ def features(columns: Any, weights: Mapping[str, Any] | None = None) -> tuple[Fe
 
 def _weights(taken: Mapping[str, Any], weights: Mapping[str, Any] | None) -> dict[str, float]:
     given = mapped(weights, "weights")
-    unknown = sorted(set(given) - set(taken))
+    unknown = sorted(map(shown, set(given) - set(taken)))
     if unknown:
-        raise InvalidValue(f"weights name a column that is not there: {unknown[0]!r}")
+        raise InvalidValue(f"weights name a column that is not there: {unknown[0]}")
     found = {
         name: checked_number(given.get(name, 1.0), f"the weight of {name!r}", 0, 1e100) for name in taken
     }

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from userops.core.amounts import whole
 from userops.core.calendar import instant
 from userops.core.chance import stream
+from userops.core.quantities import checked_number, choice
 from userops.core.statistics import check_level, permutation_p
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
 from userops.segments.complaints import is_late
-from userops.segments.quantities import checked_number, choice
 from userops.segments.waiting import Share
 
 Floats = NDArray[np.float64]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from userops.core import comparing
 from userops.core.logic import All, Atom, Condition, Either, Not, field_name
+from userops.core.quantities import hashable
+from userops.core.quantities import listed as items
 from userops.errors import InvalidValue
-from userops.segments.quantities import hashable
-from userops.segments.quantities import listed as items
 
 MOST_COMBINATIONS: Final = 2**20
 

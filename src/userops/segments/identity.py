@@ -11,9 +11,9 @@ from userops.core.amounts import whole
 from userops.core.columns import columns as taken_columns
 from userops.core.components import representatives
 from userops.core.ids import identifier as checked_id
+from userops.core.quantities import is_table, tuples
 from userops.core.tables import Table
 from userops.errors import InvalidValue
-from userops.segments.quantities import is_table, tuples
 
 
 @frozen

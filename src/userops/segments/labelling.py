@@ -12,8 +12,8 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from userops.core.ids import text
+from userops.core.quantities import choice, mapped
 from userops.errors import InvalidValue
-from userops.segments.quantities import choice, mapped
 
 Value = TypeVar("Value")
 LANGUAGES: Final = ("en", "zh")

@@ -11,10 +11,10 @@ from attrs import field, frozen
 from userops.core.calendar import from_micros, instant, micros
 from userops.core.columns import columns as taken_columns
 from userops.core.columns import instants
+from userops.core.quantities import is_table, listed, mapped
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import ByMember, Explanation, Label
-from userops.segments.quantities import is_table, listed, mapped
 from userops.segments.stages import HAPPENINGS, Happening, Journey, LifecycleRules, Reading, Stage
 
 VERSION = "lifecycle"

@@ -10,12 +10,12 @@ from attrs import field, frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import MICROS_PER_DAY, instant, micros
+from userops.core.quantities import checked_number, choice
 from userops.core.statistics import check_level, poisson_interval
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.cases import Case, listed_cases
 from userops.segments.complaints import is_late
-from userops.segments.quantities import checked_number, choice
 from userops.segments.waiting import Share, Survival
 
 _GROUPS: Final = ("department", "handler", "region", "channel", "kind")

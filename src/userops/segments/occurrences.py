@@ -13,8 +13,8 @@ from userops.core.calendar import MICROS_PER_DAY, day_start, from_micros, micros
 from userops.core.columns import codes, column, instants
 from userops.core.columns import columns as taken_columns
 from userops.core.events import Event
+from userops.core.quantities import choice, is_table, listed
 from userops.errors import InvalidValue
-from userops.segments.quantities import choice, is_table, listed
 
 Ints = NDArray[np.int64]
 #: The periods that activity is counted by.

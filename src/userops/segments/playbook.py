@@ -8,10 +8,10 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from userops.core.ids import identifier, text
+from userops.core.quantities import choice, hashable, listed
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
-from userops.segments.quantities import choice
 
 #: Labels are not exclusive; for outreach, a problem comes before a request, and a request before a portrait.
 PRECEDENCE: Final = ("complaining", "seed", "typical")
@@ -24,7 +24,13 @@ def outreach(labels: Iterable[Any]) -> Label | None:
     >>> outreach(["typical", "complaining"])
     'complaining'
     """
-    found = {labels} if isinstance(labels, str) else set(labels)
+    found = (
+        {labels}
+        if isinstance(labels, str)
+        else set(labels)
+        if isinstance(labels, set | frozenset | Mapping)
+        else {hashable(label, "a label") for label in listed(labels, "labels")}
+    )
     return next((Label(name) for name in PRECEDENCE if name in found), None)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from userops.core.amounts import whole
 from userops.core.components import representatives
+from userops.core.quantities import hashable, listed, mapped, shown, tuples
 from userops.errors import InvalidValue
-from userops.segments.quantities import hashable, listed, mapped, tuples
 
 
 def choose_seeds(
@@ -33,6 +33,7 @@ def choose_seeds(
     count = whole(k, "k", at_least=0)
     person = representatives(same_person)
     covers = _covers(contacts, person)
+    belongs = {member: hashable(group, "a group") for member, group in mapped(groups, "groups").items()}
     left = _quotas(quotas, groups)
     try:
         heap = [(-len(people), member) for member, people in sorted(covers.items())]
@@ -43,7 +44,7 @@ def choose_seeds(
     covered: set[Any] = set()
     while heap and len(chosen) < count:
         stale, member = heapq.heappop(heap)
-        group = (groups or {}).get(member)
+        group = belongs.get(member)
         if left.get(group, 1) == 0:
             continue
         # Gains only shrink: one that is still the greatest when recomputed is the greatest of all.
@@ -73,7 +74,10 @@ def _quotas(quotas: Mapping[Any, int] | None, groups: Mapping[Any, Any] | None) 
         return {}
     if groups is None:
         raise InvalidValue("quotas need groups={member: group}")
-    return {group: whole(most, f"the quota of {group!r}", at_least=0) for group, most in quotas.items()}
+    return {
+        group: whole(most, f"the quota of {shown(group)}", at_least=0)
+        for group, most in mapped(quotas, "quotas").items()
+    }
 
 
 def coverage(chosen: Iterable[Any], contacts: Mapping[Any, Iterable[Any]]) -> int:
@@ -82,9 +86,14 @@ def coverage(chosen: Iterable[Any], contacts: Mapping[Any, Iterable[Any]]) -> in
     >>> coverage(["ann"], {"ann": ["bo", "ann"]})
     2
     """
-    people: set[Any] = set()
-    for member in chosen:
-        people |= {member, *contacts[member]}
+    known, people = mapped(contacts, "contacts"), set[Any]()
+    for member in listed(chosen, "chosen"):
+        if hashable(member, "a member") not in known:
+            raise InvalidValue(f"nobody is known of {shown(member)}: contacts does not list them")
+        people.add(member)
+        people.update(
+            hashable(contact, "a contact") for contact in listed(known[member], "the contacts of a member")
+        )
     return len(people)
 
 

@@ -10,10 +10,10 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from userops.core.calendar import MICROS_PER_DAY, zone
+from userops.core.quantities import choice
 from userops.core.tables import Table
 from userops.errors import MissingExtraError
 from userops.segments.occurrences import Window, occurrences, period_name, period_of, wall_clock, window
-from userops.segments.quantities import choice
 
 Ints = NDArray[np.int64]
 #: How many offsets a printed table shows.

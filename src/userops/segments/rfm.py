@@ -19,11 +19,11 @@ from userops.core.calendar import MICROS_PER_DAY, micros, zone
 from userops.core.columns import codes, column, instants
 from userops.core.columns import columns as taken_columns
 from userops.core.conditions import F
+from userops.core.quantities import is_table, tuples
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment
 from userops.segments.occurrences import wall_clock
-from userops.segments.quantities import is_table, tuples
 from userops.segments.rules import SegmentSet
 from userops.segments.segment import Segment
 

@@ -19,12 +19,12 @@ from userops.core.columns import columns as taken_columns
 from userops.core.conditions import Condition
 from userops.core.deciding import Decider
 from userops.core.ids import text
+from userops.core.quantities import choice, listed, of_kind
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.assigning import Assignment, Outcome, codes_of_all, codes_of_first
 from userops.segments.gaps import Code, Product
 from userops.segments.labelling import Explanation
-from userops.segments.quantities import choice, listed
 from userops.segments.segment import Segment
 
 MODES: Final = ("first", "all")
@@ -108,6 +108,7 @@ class SegmentSet:
             ),
         )
         put(self, "_decider", Decider([clause for _, clause in clauses]))
+        of_kind(self.strict, bool, "strict")
         if self.strict and (len(self._gaps) or self.overlaps):
             raise InvalidValue(self._complaint())
 

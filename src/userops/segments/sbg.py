@@ -11,9 +11,9 @@ import numpy as np
 from attrs import frozen
 
 from userops.core.amounts import whole
+from userops.core.quantities import listed
 from userops.core.tables import Table
 from userops.errors import InvalidValue, MissingExtraError
-from userops.segments.quantities import listed
 
 #: Beyond this sum of the parameters members hardly differ: the likelihood is flat, and no maximum is found.
 _MOST: Final = 1e6

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from userops.core.amounts import whole
 from userops.core.calendar import instant
 from userops.core.columns import columns as taken_columns
+from userops.core.quantities import checked_number, is_known, mapped, shown
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.labelling import Explanation, Label, column_of, summable
-from userops.segments.quantities import checked_number, is_known, mapped
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -151,9 +151,9 @@ def seed_users(columns: Any, as_of: datetime, *, weights: Mapping[str, Any] | No
 
 def _weights(weights: Mapping[str, Any] | None) -> dict[str, float]:
     given = dict.fromkeys(PARTS, 1.0) if weights is None else mapped(weights, "weights")
-    unknown = sorted(set(given) - set(PARTS))
+    unknown = sorted(map(shown, set(given) - set(PARTS)))
     if unknown:
-        raise InvalidValue(f"weights are of {', '.join(PARTS)}; got {unknown[0]!r}")
+        raise InvalidValue(f"weights are of {', '.join(PARTS)}; got {unknown[0]}")
     found = {name: checked_number(given.get(name, 0), f"the weight of {name}", 0, 1e6) for name in PARTS}
     total = sum(found.values())
     if not total:

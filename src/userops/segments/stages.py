@@ -15,9 +15,9 @@ from userops.core.calendar import MICROS_PER_DAY, instant, micros, shift, zone
 from userops.core.events import Event
 from userops.core.fields import checked
 from userops.core.ids import identifier, text
+from userops.core.quantities import choice, hashable
 from userops.errors import InvalidValue
 from userops.segments.labelling import Label
-from userops.segments.quantities import choice, hashable
 
 
 class Stage(Enum):

@@ -16,9 +16,9 @@ from userops.core.amounts import whole
 from userops.core.calendar import MICROS_PER_DAY, from_micros, micros
 from userops.core.columns import codes, instants
 from userops.core.columns import columns as taken_columns
+from userops.core.quantities import checked_number, hashable, is_table, listed, mapped, tuples
 from userops.core.tables import Table
 from userops.errors import InvalidValue
-from userops.segments.quantities import checked_number, hashable, is_table, listed, mapped, tuples
 
 #: A tie worth so many meetings of today is strong.
 STRONG: Final = 2.0

@@ -16,13 +16,13 @@ from userops.core.calendar import instant
 from userops.core.chance import check_seed, stream
 from userops.core.columns import column
 from userops.core.columns import columns as taken_columns
+from userops.core.quantities import checked_number, hashable
 from userops.core.statistics import check_level
 from userops.core.tables import Table
 from userops.errors import InvalidValue
 from userops.segments.distances import Feature, between, features, mean_distances
 from userops.segments.labelling import Explanation, Label
 from userops.segments.medoids import medoids
-from userops.segments.quantities import checked_number, hashable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,9 +9,9 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
+from userops.core.quantities import checked_number
 from userops.core.statistics import check_level, normal_quantile, wilson
 from userops.errors import InvalidValue, MissingExtraError
-from userops.segments.quantities import checked_number
 
 
 class Share(float):

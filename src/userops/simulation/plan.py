@@ -12,19 +12,27 @@ from attrs import field, frozen
 
 from userops.core.amounts import whole
 from userops.core.chance import check_seed
-from userops.core.files import Section, load, parse, read_text
+from userops.core.files import Section, did_you_mean, load, parse, read_text
+from userops.core.ids import text
+from userops.core.quantities import shown
 from userops.errors import InvalidValue, PlanError, PlanFault
 from userops.program import Program
-from userops.simulation.distributions import number
-from userops.simulation.forecast import Forecast
-from userops.simulation.knobs import turned, without_events
-from userops.simulation.making import make_forecast
-from userops.simulation.spec import Spec, read_spec
-from userops.simulation.stress import BreakingPoint, PointsRun, find_breaking_point, stressed
-from userops.simulation.studies import Comparison, Solution, solve_for
-from userops.simulation.trace import Trace, trace_of
+from userops.simulation.forecast import Forecast, make_forecast
+from userops.simulation.inputs import Spec, number, read_spec, turned, without_events
+from userops.simulation.replications import Trace, trace_of
+from userops.simulation.studies import (
+    BreakingPoint,
+    Comparison,
+    PointsRun,
+    Solution,
+    find_breaking_point,
+    solve_for,
+    stressed,
+)
 
 Progress = Callable[[int, int], object] | None
+#: More than anybody waits for: a slip of the keyboard is told at once.
+MAX_REPLICATIONS, MAX_TRACED = 10_000_000, 1_000_000
 
 
 @frozen(kw_only=True)
@@ -42,7 +50,8 @@ class Plan:
         """Read a plan from a file, or from text with a newline; one `PlanError` carries every fault.
 
         `program` is the path of the program's file, from the folder of the plan, or a table with the program
-        itself.
+        itself. A fund that no rule pays from is a fault: a forecast of it would say that it is safe. (`with_`
+        may leave one, as when it moves a rule to another fund.)
         """
         text, path = read_text(path_or_text, what="plan")
         table = parse(text, what="plan")
@@ -50,12 +59,12 @@ class Plan:
         if isinstance(program, str):
             folder = Path() if path is None else path.parent
             inner, _ = read_text(folder / program, what="program")
-            return cls.from_tables(table, parse(inner, what="program"))
+            return _with_used_funds(cls.from_tables(table, parse(inner, what="program")))
         if not isinstance(program, dict):
             raise PlanError(
                 "the plan has 1 fault", [PlanFault("program", "give the program's file, or its table")]
             )
-        return cls.from_tables(table, program)
+        return _with_used_funds(cls.from_tables(table, program))
 
     @classmethod
     def from_tables(cls, table: Mapping[str, Any], program_table: Mapping[str, Any]) -> Plan:
@@ -88,7 +97,7 @@ class Plan:
         all. `progress(done, total)` is called as replications end. The same plan and seed give the same bytes
         with any executor. Ctrl-C ends the run with what is done, and the forecast says so.
         """
-        count = whole(replications, "replications", at_least=1, at_most=10_000_000)
+        count = whole(replications, "replications", at_least=1, at_most=MAX_REPLICATIONS)
         size = None if sample is None else whole(sample, "sample", at_least=1)
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise InvalidValue(
@@ -117,12 +126,12 @@ class Plan:
             raise InvalidValue("give the variants to compare as {name: plan}")
         for name, plan in variants.items():
             if not isinstance(plan, Plan):
-                raise InvalidValue(f"variant {name!r} is not a Plan")
+                raise InvalidValue(f"variant {shown(name)} is not a Plan")
             if plan.spec.span.months != next(iter(variants.values())).spec.span.months:
                 raise InvalidValue("variants are compared over the same number of months")
         return Comparison(
             {
-                str(name): plan.simulate(
+                text(name, "a variant's name"): plan.simulate(
                     seed=seed, replications=replications, sample=sample, executor=executor
                 )
                 for name, plan in variants.items()
@@ -143,7 +152,7 @@ class Plan:
         at_most = number(over_budget_at_most, "over_budget_at_most")
         if not 0 <= at_most < 1:
             raise InvalidValue("over_budget_at_most must be at least 0 and below 1")
-        self.with_(**{path: 1})
+        self.with_(**{text(path, "path"): 1})
         if not (path.startswith("earn.") and path.endswith(".points")):
             raise InvalidValue(
                 f"solve looks for whole points: path must be earn.<rule>.points, not {path[:80]!r}"
@@ -154,7 +163,7 @@ class Plan:
             fund=fund,
             at_most=at_most,
             seed=check_seed(seed),
-            replications=whole(replications, "replications", at_least=1),
+            replications=whole(replications, "replications", at_least=1, at_most=MAX_REPLICATIONS),
             sample=sample,
         )
 
@@ -162,7 +171,7 @@ class Plan:
         self, run: PointsRun, *, seed: int = 1, replications: int = 200, sample: int | None = 2_000
     ) -> Forecast:
         """Return the forecast under a run on points."""
-        count = whole(replications, "replications", at_least=1)
+        count = whole(replications, "replications", at_least=1, at_most=MAX_REPLICATIONS)
         return stressed(self, run, seed=check_seed(seed), replications=count, sample=sample)
 
     def breaking_point(
@@ -188,13 +197,32 @@ class Plan:
             notice_days=whole(notice_days, "notice_days", at_least=0),
             at_most=_share(at_most, "at_most"),
             seed=check_seed(seed),
-            replications=whole(replications, "replications", at_least=1),
+            replications=whole(replications, "replications", at_least=1, at_most=MAX_REPLICATIONS),
             sample=sample,
         )
 
     def trace(self, *, members: int, seed: int) -> Trace:
         """Simulate a small population in full: its events, and its figures to the point."""
-        return trace_of(self.spec, members=whole(members, "members", at_least=1), seed=check_seed(seed))
+        return trace_of(
+            self.spec,
+            members=whole(members, "members", at_least=1, at_most=MAX_TRACED),
+            seed=check_seed(seed),
+        )
+
+
+def _with_used_funds(plan: Plan) -> Plan:
+    """Return a plan as it is, refusing one with a fund that no rule pays from."""
+    program = plan.program
+    used = {rule.fund for rule in program.earn} | ({program.scheme.fund} if program.scheme else set())
+    faults = [
+        PlanFault(f"program.funds.{name}", f"no rule uses this fund{did_you_mean(name, used)}")
+        for name in plan.program_table.get("funds", {})
+        if name not in used
+    ]
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PlanError(f"the plan has {count}", faults)
+    return plan
 
 
 def _share(value: object, name: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -21,6 +20,7 @@ from userops.core.calendar import (
 )
 from userops.core.files import did_you_mean
 from userops.core.ids import identifier
+from userops.core.quantities import listed, of_kind
 from userops.errors import InvalidValue, QuotaExceeded
 from userops.tiers.benefits import Benefit, Use
 from userops.tiers.standing import Standing
@@ -28,14 +28,16 @@ from userops.tiers.windows import FOREVER, moved
 
 
 def _uses(value: Any) -> tuple[Use, ...]:
-    if not isinstance(value, Iterable) or isinstance(value, str):
-        raise InvalidValue("uses are (name, at) pairs")
     found = []
-    for use in value:
+    for use in listed(value, "uses"):
         if not isinstance(use, tuple | list) or len(use) != 2:
             raise InvalidValue("uses are (name, at) pairs")
         found.append((identifier(use[0], "a benefit"), instant(use[1])))
     return tuple(found)
+
+
+def _standing(value: Any) -> Standing:
+    return of_kind(value, Standing, "standing")
 
 
 def _sold_at(value: Any) -> datetime | None:
@@ -51,18 +53,19 @@ class Entitlements:
     as it says itself.
     """
 
-    standing: Standing
+    standing: Standing = field(converter=_standing)
     uses: tuple[Use, ...] = field(default=(), converter=_uses)
     sold_at: datetime | None = field(default=None, kw_only=True, converter=_sold_at)
 
     def benefit(self, name: str) -> Benefit:
         """Return a benefit of the tier by its name."""
+        name = identifier(name, "a benefit")
         for benefit in self.standing.benefits:
             if benefit.name == name:
                 return benefit
         names = [benefit.name for benefit in self.standing.benefits]
         where = f"tier {self.standing.tier}" if self.standing.tier else "no tier"
-        raise InvalidValue(f"{where} has no benefit {str(name)[:80]!r}{did_you_mean(str(name), names)}")
+        raise InvalidValue(f"{where} has no benefit {name[:80]!r}{did_you_mean(name, names)}")
 
     def left(self, name: str, *, at: datetime | None = None) -> int | None:
         """Return the uses left in the period of `at`, the standing's instant when not given; None: no limit."""

@@ -12,6 +12,7 @@ from userops.core.amounts import whole
 from userops.core.calendar import instant, micros
 from userops.core.fields import checked
 from userops.core.ids import identifier, text
+from userops.core.quantities import listed
 from userops.errors import InvalidValue
 from userops.tiers.windows import FOREVER
 
@@ -91,7 +92,7 @@ class History:
     ) -> History:
         """Read (at, value) pairs, taken as of `metric`, or value events, up to `as_of` and as known at `known_at`."""
         sums: dict[tuple[int, str], int] = {}
-        for item in history:
+        for item in listed(history, "history"):
             at, name, value, recorded = read_event(item, metric)
             if at <= as_of and (known_at is None or recorded <= known_at):
                 sums[at, name] = sums.get((at, name), 0) + value
@@ -112,9 +113,7 @@ def read_event(item: Any, metric: str) -> tuple[int, str, int, int]:
         at = micros(item.at)
         recorded = at if item.recorded_at is None else max(at, micros(item.recorded_at))
         return at, item.metric, item.value, recorded
-    if isinstance(item, str | bytes) or not isinstance(item, Iterable):
-        raise InvalidValue(f"a history has (at, value) pairs or value events, not {type(item).__name__}")
-    pair = tuple(item)
+    pair = listed(item, "an (at, value) pair of a history, or a ValueEvent,")
     if len(pair) != 2:
         raise InvalidValue(f"a history has (at, value) pairs, not {len(pair)} parts; or use ValueEvent")
     at = micros(pair[0])
@@ -127,9 +126,7 @@ def read_grants(grants: Iterable[Any]) -> tuple[Grant, ...]:
     >>> read_grants([])
     ()
     """
-    if isinstance(grants, str | Mapping) or not isinstance(grants, Iterable):
-        raise InvalidValue("grants are a list of Grant")
-    found = tuple(grants)
+    found = tuple(listed(grants, "grants"))
     for grant in found:
         if not isinstance(grant, Grant):
             raise InvalidValue(f"grants are a list of Grant, not of {type(grant).__name__}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from userops.core.calendar import micros
+from userops.core.quantities import listed
 from userops.errors import InvalidValue
 from userops.tiers.history import Grant, History, Person, read_event, read_grants
 from userops.tiers.memory import Memory
@@ -61,7 +62,7 @@ class Ladder(Rules):
         """
         until, given = micros(as_of, "as_of"), read_grants(grants)
         if known_at is None:
-            walk, base = self._memory.walk(self, Person.of(record), tuple(history), until)
+            walk, base = self._memory.walk(self, Person.of(record), tuple(listed(history, "history")), until)
         else:
             walk, base = self._walk(history, record, known_at, until)
         return standing_of(self, walk, base, given, until)
@@ -85,7 +86,7 @@ class Ladder(Rules):
         >>> ladder.standing_before([(start, 10)], review).tier, ladder.standing([(start, 10)], review).tier
         ('gold', None)
         """
-        until, given, items = micros(at), read_grants(grants), tuple(history)
+        until, given, items = micros(at), read_grants(grants), tuple(listed(history, "history"))
         ats = [read_event(item, self.metric)[0] for item in items]
         here = ats.index(until) if until in ats else len(ats)
         has_past = min(ats[:here], default=until) < until

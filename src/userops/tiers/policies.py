@@ -13,6 +13,7 @@ from userops.core.amounts import whole
 from userops.core.calendar import day_end, from_micros, local_day, micros, month_end
 from userops.core.events import Record
 from userops.core.ids import identifier
+from userops.core.quantities import choice
 from userops.errors import InvalidValue
 from userops.tiers.windows import FOREVER, MAX_DAYS, MAX_MONTHS, moved
 
@@ -58,8 +59,8 @@ class Keep:
             whole(self.days, "days", at_least=1, at_most=MAX_DAYS)
         else:
             whole(self.months, "months", at_least=1, at_most=MAX_MONTHS)
-        if self.until not in (None, "month_end"):
-            raise InvalidValue("until must be None or 'month_end'")
+        if self.until is not None:
+            choice(self.until, ("month_end",), "until")
 
     def review(self, anchor: int, number: int, tz: tzinfo) -> int:
         """Return the instant of the n-th review of a tier reached at `anchor`."""

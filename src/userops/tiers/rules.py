@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from userops.core.events import Record
 from userops.core.fields import checked
 from userops.core.files import did_you_mean
 from userops.core.ids import identifier
+from userops.core.quantities import listed
 from userops.errors import InvalidValue
 from userops.tiers.policies import (
     Crossing,
@@ -35,9 +36,7 @@ MAX_TIERS = 100
 
 
 def _tiers(value: object, name: str) -> tuple[Tier, ...]:
-    if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
-        raise InvalidValue(f"{name} must be a tuple of Tier")
-    found = tuple(value)
+    found = tuple(listed(value, name))
     if not 1 <= len(found) <= MAX_TIERS:
         raise InvalidValue(f"a ladder has 1 to {MAX_TIERS} tiers, not {len(found)}")
     for tier in found:

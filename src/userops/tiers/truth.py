@@ -10,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from userops.core.calendar import from_micros
+from userops.core.quantities import listed
 from userops.tiers.history import Grant, History, Person, read_event
 from userops.tiers.overlay import effective
 from userops.tiers.rules import Rules
@@ -53,7 +54,7 @@ def restatements(
     rules: Rules, history: Iterable[Any], record: Mapping[str, Any] | None, grants: Sequence[Grant]
 ) -> tuple[Restatement, ...]:
     """Return where what was believed at the time differs from what is known now, in order."""
-    items = list(history)
+    items = listed(history, "history")
     read = [read_event(item, rules.metric) for item in items]
     learnt = sorted({recorded for at, _, _, recorded in read if recorded > at})
     if not learnt:

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from userops.core.amounts import exact
+from userops.core.columns import column as taken_column
 from userops.core.ids import identifier
 from userops.core.tables import Table
 from userops.errors import InvalidValue
@@ -130,7 +131,9 @@ def migration_of(rules: Rules, before: Any, after: Any) -> Migration:
 
 
 def _places(rules: Rules, column: Any, name: str) -> NDArray[np.int64]:
-    values = np.asarray(column)
+    values = taken_column(column, name)
+    if np.ma.getmaskarray(values).any():
+        raise InvalidValue(f"{name} has missing values")
     is_names = values.dtype.kind == "U" or (values.dtype == object and not _all_whole(values))
     if not is_names:
         return assigned(rules, column)
@@ -220,6 +223,9 @@ def compare(ladder_a: Rules, ladder_b: Rules, values: Any) -> Comparison:
     >>> compare(old, new, [100, 200, 300]).winners.tolist()
     [1]
     """
+    for ladder in (ladder_a, ladder_b):
+        if not hasattr(ladder, "tiers") or not hasattr(ladder, "names"):
+            raise InvalidValue(f"compare takes two ladders, not a {type(ladder).__name__}")
     names = _common_order(ladder_a.names, ladder_b.names)
     was_own, to_own = assigned(ladder_a, values), assigned(ladder_b, values)
     was, to = (

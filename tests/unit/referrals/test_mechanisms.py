@@ -56,7 +56,16 @@ def test_nonsense_is_refused():
     graph = ReferralGraph.from_parents([-1, 0])
     half = Fraction(1, 2)
     for amounts, ratio, share in (([1], half, half), ([1, -1], half, half), ([1, np.nan], half, half),
-                                  ([1, 1], 0.5, half), ([1, 1], 1, half), ([1, 1], half, Fraction(2, 3)),
+                                  ([1, 1], "0.5", half), ([1, 1], 1, half), ([1, 1], half, Fraction(2, 3)),
                                   (["1", "2"], half, half)):  # fmt: skip
         with pytest.raises(InvalidValue):
             geometric_tree(graph, amounts, ratio=ratio, share=share)
+
+
+def test_a_ratio_that_is_a_float_means_what_is_written():
+    graph = ReferralGraph.from_parents([-1, 0])
+    exact = geometric_tree(graph, [0, 100], ratio=Fraction(9, 10), share=Fraction(1, 10))
+    assert geometric_tree(graph, [0, 100], ratio=0.9, share=0.1).tolist() == exact.tolist()
+    for wrong in (float("nan"), float("inf"), True, 1.0, -0.1):
+        with pytest.raises(InvalidValue):
+            geometric_tree(graph, [0, 100], ratio=wrong, share=0)

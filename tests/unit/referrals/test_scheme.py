@@ -306,3 +306,21 @@ def test_another_currency_and_fund():
     scheme = Scheme(milestones={"delivery": 5}, currency="value", fund="value")
     book.post(*scheme.credit(chain("ann", "bo"), [order("bo")]).commands())
     assert book.balance("ann", currency="value", as_of=day(10)).available == 5
+
+
+def test_expiry_is_taken_as_the_program_file_has_it():
+    terms = {"milestones": {"delivery": 9}}
+    assert Scheme(**terms, expires={"months": 24, "round_to": "month"}).expires == Expiry(
+        months=24, round_to="month"
+    )
+    assert Scheme(**terms, expires="none").expires is None
+    for wrong in (
+        {"month": 24},
+        {"months": 24, "days": 1},
+        {},
+        {"months": 24, "round_to": "week"},
+        "never",
+        24,
+    ):
+        with pytest.raises(InvalidValue):
+            Scheme(**terms, expires=wrong)

@@ -1,18 +1,10 @@
 """Plans: what is read, what is refused and where, and the knobs."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from plans import OWNER_CLUB, PLAN
 
 from userops.errors import InvalidValue, PlanError
 from userops.simulation import Plan
-
-spec = importlib.util.spec_from_file_location("plans", Path(__file__).with_name("plans.py"))
-plans = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(plans)
-PLAN = plans.PLAN
-EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "owner_club.toml"
 
 
 def faults(text):
@@ -22,7 +14,7 @@ def faults(text):
 
 
 def test_the_example_loads_from_its_folder():
-    plan = Plan.load(EXAMPLE)
+    plan = Plan.load(OWNER_CLUB)
     assert plan.program.name == "owner-club"
     assert [group.name for group in plan.spec.groups] == ["fan", "owner"]
 
@@ -118,3 +110,12 @@ def test_replications_and_seed_are_whole_numbers(count):
     if count != 0:
         with pytest.raises(InvalidValue):
             Plan.load(PLAN).simulate(seed=count, replications=1)
+
+
+def test_a_fund_that_no_rule_uses_does_not_load_from_a_file_but_a_knob_may_leave_one():
+    spare = PLAN.replace("[program.funds.community]", "[program.funds.comunity]\n[program.funds.community]")
+    assert "did you mean 'community'?" in faults(spare)["program.funds.comunity"]
+    moved = Plan.load(PLAN).with_(**{"earn.check-in.fund": "sales"})
+    assert {rule.fund for rule in moved.program.earn} == {"sales"}
+    with pytest.raises(InvalidValue, match="has no budget"):
+        moved.solve("earn.delivery.points", fund="community", over_budget_at_most=0.1)
