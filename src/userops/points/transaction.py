@@ -51,7 +51,7 @@ class Selection:
             and (self.end is None or entry.at < self.end)
             and (self.as_of is None or entry.at <= self.as_of)
             and (self.known_at is None or entry.sequence <= self.known_at)
-            and (self.currency is None or entry.currency == self.currency)
+            and self.currency in (None, entry.currency, getattr(entry.command, "to_currency", None))
         )
 
 
