@@ -43,7 +43,7 @@ class Replayed:
     #: Row of the earn whose lot paid, or was given back to.
     lot: Ints
     points: Ints
-    #: Lots with points after the last event, expired or not: the rows of their earns, and the points.
+    #: Rows of the earns whose lots have points after the last event, expired ones too; and the points.
     left_lot: Ints
     left_points: Ints
 
