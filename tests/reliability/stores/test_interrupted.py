@@ -1,10 +1,10 @@
-"""Ctrl-C where a transaction ends: it stays what it is, and the ledger works on."""
+"""Ctrl-C, or a fault, where a transaction ends: it stays what it is, and the ledger works on."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from userops.errors import InsufficientPoints
+from userops.errors import InsufficientPoints, StoreUnavailable
 from userops.points import Earn, Fund, Ledger, Spend
 
 T0 = datetime(2027, 1, 1, tzinfo=UTC)
@@ -32,6 +32,20 @@ def test_an_interrupt_of_a_roll_back_is_not_taken_for_an_outage(ledger, monkeypa
         ledger.post(SPEND)
     assert ledger.post(EARN).replayed
     assert ledger.audit() == ()
+
+
+def test_a_reading_whose_end_fails_is_an_outage(ledger, monkeypatch):
+    driver = ledger._store._driver
+
+    def end(wire, *, keep):
+        wire.run("ROLLBACK")
+        raise driver.error("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver, "end", end)
+        with pytest.raises(StoreUnavailable):
+            ledger.balance("ann", T0)
+    assert ledger.balance("ann", T0).available == 5
 
 
 def test_a_transaction_that_an_interrupt_left_open_stops_nobody(tmp_path):

@@ -262,7 +262,7 @@ class SqlStore:
     @contextmanager
     def reading(self) -> Iterator[AuditedSession]:
         """Return a context in which all reads see one moment."""
-        with ExitStack() as open_, self._telling():
+        with self._telling(), ExitStack() as open_:
             wire = self._retrying(lambda _: self._begin_reading(open_))
             yield AuditedSession(wire, self._sql, self._driver, self._declared, self._salt)
 
