@@ -93,8 +93,12 @@ class Draft:
 
     def insufficient(self, asked: int, available: int, member: str | None = None) -> InsufficientPoints:
         """Return the rejection that says what the member has."""
+        wallet = self.wallet(member)
+        if self.at < wallet.latest:
+            # The running state forgets holds that are over; the entries tell what was held at an earlier instant.
+            wallet = wallet._replace(holds=tuple(self.books.history(wallet.member).holds.values()))
         return insufficient(
-            self.wallet(member), self.free(member), self.currency, self.at, asked=asked, available=available
+            wallet, self.free(member), self.currency, self.at, asked=asked, available=available
         )
 
     def take(self, lot: LotState, points: int) -> None:

@@ -7,7 +7,6 @@ from functools import cache, partial
 
 from attrs import frozen
 
-from userops.errors import HoldOpen, InvalidValue
 from userops.points import auditing, chain
 from userops.points.books import Store
 from userops.points.chain import Name
@@ -41,17 +40,6 @@ class Naming:
     def names(self, store: Store) -> Name:
         """Return what names members, each looked up once."""
         return cache(partial(self.name, store))
-
-    def erased_name(self, member: str, store: Store) -> str:
-        """Return what stands for a member once the id is erased, or refuse to erase it."""
-        wallet = store.wallet(member)
-        if wallet is None or member.startswith(chain.ERASED):
-            raise InvalidValue("no such member to erase")
-        live = [(hold.at, hold.id) for hold in wallet.holds if hold.is_live(wallet.latest)]
-        if live:
-            _, first = min(live)
-            raise HoldOpen(f"a hold is open: {first!r}; capture or release it first", hold=first)
-        return self.name(store, member)
 
 
 def declared_words(what: Currency | Fund) -> tuple[str, ...]:

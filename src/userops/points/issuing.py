@@ -6,7 +6,7 @@ from attrs import evolve
 
 from userops.core.calendar import from_micros, micros, period, zone
 from userops.core.commands import Earn, Exchange
-from userops.errors import BudgetExceeded
+from userops.errors import BudgetExceeded, InvalidCommand, InvalidValue
 from userops.points.books import Books, Period, check_currency, known_fund
 from userops.points.draft import Draft, check_new_lot
 from userops.points.spending import check_spendable
@@ -53,7 +53,12 @@ def _counted(books: Books, fund: Fund, at: int, points: int) -> tuple[Period, in
     """Return what an issuance counts against the fund's budget, if it has one, refusing what is beyond it."""
     if fund.budget is None:
         return None
-    key = budget_period(fund, at)
+    try:
+        key = budget_period(fund, at)
+    except (
+        InvalidValue
+    ) as outside:  # The ends of the calendar: an instant that has no year in the fund's zone.
+        raise InvalidCommand(str(outside), field="at") from None
     used, limit = books.issued(key), fund.budget.points
     if used + points > limit:
         raise BudgetExceeded(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +21,7 @@ from userops.errors import (
     UnknownEntry,
 )
 from userops.points import reports
-from userops.points.books import Books
+from userops.points.books import Books, Store
 from userops.points.evidence import Naming, audit, declared_words, heads
 from userops.points.fundings import fundings
 from userops.points.posting import post
@@ -31,6 +30,7 @@ from userops.points.transaction import (
     Posting,
     RefusedBatch,
     Selection,
+    Works,
     balance,
     check_ids,
     declared,
@@ -38,8 +38,10 @@ from userops.points.transaction import (
     lots,
     outcome,
     post_together,
+    refuse_to_erase,
 )
 from userops.points.values import (
+    NEVER,
     Balance,
     Currency,
     Entry,
@@ -74,8 +76,8 @@ class Ledger:
 
     def __init__(self, store: Any, *, salt: bytes = b"") -> None:
         """Open a ledger over a store; callers use `in_memory` or `open`."""
-        self._store = store
-        self._naming = Naming(_salt(salt))
+        self._store, self._naming = store, Naming(_salt(salt))
+        self._works = Works()
         self._is_closed = False
         try:
             self.add_currency(Currency("points"))
@@ -131,7 +133,7 @@ class Ledger:
         self._declare(fund)
 
     def _declare(self, what: Currency | Fund) -> None:
-        there = self._open().declare(what, declared_words(what))
+        there = self._open(to_write=True).declare(what, declared_words(what))
         if there != what:
             fields = [
                 name
@@ -145,7 +147,7 @@ class Ledger:
 
     def post(self, command: Command) -> Receipt:
         """Post one command: a `Receipt`, or a `Rejected` that leaves the ledger as it was."""
-        return self._open().transact(  # type: ignore[no-any-return]
+        return self._open(to_write=True).transact(  # type: ignore[no-any-return]
             (), lambda books: post(books, command, self._naming.generations), (command,)
         )
 
@@ -163,7 +165,7 @@ class Ledger:
         if not atomic:
             return [outcome(self.post, command) for command in commands]
         try:
-            return self._open().transact(  # type: ignore[no-any-return]
+            return self._open(to_write=True).transact(  # type: ignore[no-any-return]
                 (),
                 lambda books: post_together(Posting(books, self._naming.generations), commands),
                 commands,
@@ -174,10 +176,12 @@ class Ledger:
     def transact(self, members: Iterable[str], work: Callable[[Posting], T]) -> T:
         """Run `work` in one transaction under the members' locks: all it posted is kept, or nothing.
 
-        `work` may be run again when the store asks for it, so it must only read and post.
+        `work` may be run again when the store asks for it, so it must only read and post, with what it is given.
         """
-        return self._open().transact(  # type: ignore[no-any-return]
-            listed_members(members), lambda books: work(Posting(books, self._naming.generations)), ()
+        return self._open(to_write=True).transact(  # type: ignore[no-any-return]
+            listed_members(members),
+            lambda books: self._works.run(work, Posting(books, self._naming.generations)),
+            (),
         )
 
     def quote(self, command: Command) -> Receipt:
@@ -305,14 +309,24 @@ class Ledger:
         """Return unsafe settings of the store."""
         return tuple(Finding("setting", "", message) for message in self._open().doctor())
 
-    def erase(self, member: str) -> str:
+    def erase(self, member: str, *, as_of: datetime | None = None) -> str:
         """Replace a member's id by its commitment in the whole ledger; return what stands for it now.
 
-        Refused while a hold is open. The balance stays in the nameless wallet and expires in its time; a
-        retry of an old command is still recognised; the id used again opens a new wallet.
+        Refused while a hold is open at `as_of`, the present (else the latest instant of the wallet's entries).
+        The balance stays in the nameless wallet and expires in its time; a retry of an old command is still
+        recognised, and so is asking again; the id used again opens a new wallet.
         """
-        known = identifier(member, "member")
-        return self._open().rename(known, partial(self._naming.erased_name, known))  # type: ignore[no-any-return]
+        at, naming = micros(as_of, "as_of") if as_of is not None else -NEVER, self._naming
+        with self._open(to_write=True).reading() as store:
+            erased = naming.generations(store, identifier(member, "member"))
+            if erased and store.wallet(member) is None:
+                return erased[-1]
+
+        def erased_name(store: Store) -> str:
+            refuse_to_erase(store.wallet(member), member, at)
+            return naming.name(store, member)
+
+        return self._open().rename(member, erased_name)  # type: ignore[no-any-return]
 
     def _settled_at(self, known_at: int | None) -> int | None:
         """Return a place in the recording; what all wallets were up to it must never change again."""
@@ -321,9 +335,9 @@ class Ledger:
             raise NotSettled(f"known_at is {known_at}, settled is {self.settled}")
         return known_at
 
-    # -- Closing ------------------------------------------------------------------------------------------
-
-    def _open(self) -> Any:
+    def _open(self, *, to_write: bool = False) -> Any:
+        if to_write:
+            self._works.refuse()
         if self._is_closed:
             raise LedgerClosed("the ledger is closed")
         return self._store
@@ -335,6 +349,7 @@ class Ledger:
             self._store.close()
 
     def __enter__(self) -> Ledger:
+        self._open()
         return self
 
     def __exit__(

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from threading import local
+from typing import TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
 from userops.core.amounts import whole
 from userops.core.calendar import from_micros, instant, micros
 from userops.core.commands import Command
 from userops.core.fields import checked
 from userops.core.ids import MAX_TEXT_BYTES, identifier
-from userops.errors import InvalidValue, NotPosted, Rejected
+from userops.errors import HoldOpen, InvalidValue, NotPosted, Rejected
 from userops.points import reports
 from userops.points.books import Books, Store, check_currency
+from userops.points.chain import ERASED
 from userops.points.history import History
 from userops.points.posting import Generations, post
 from userops.points.reports import shown_lot
 from userops.points.values import Balance, Entry, Lot, Receipt
+from userops.points.wallet import Wallet
+
+T = TypeVar("T")
 
 _EARLIEST, _LATEST = -(2**62), 2**62
 
@@ -47,30 +53,41 @@ class Selection:
             and (self.end is None or entry.at < self.end)
             and (self.as_of is None or entry.at <= self.as_of)
             and (self.known_at is None or entry.sequence <= self.known_at)
-            and (self.currency is None or entry.currency == self.currency)
+            and self.currency in (None, entry.currency, getattr(entry.command, "to_currency", None))
         )
 
 
-@frozen
+@define(eq=False)
 class Posting:
     """What `work` may do inside `Ledger.transact`: post, and read what is there and what it posted."""
 
     _books: Books
     _generations: Generations
+    _is_over: bool = False
+
+    @property
+    def _current(self) -> Books:
+        if self._is_over:
+            raise InvalidValue("this transaction is over; nothing posted now would be kept")
+        return self._books
+
+    def end(self) -> None:
+        """Refuse whatever comes after the transaction."""
+        self._is_over = True
 
     def post(self, command: Command) -> Receipt:
         """Post a command; a `Rejected` leaves the transaction as it was, and usable."""
-        return post(self._books, command, self._generations)
+        return post(self._current, command, self._generations)
 
     def balance(self, member: str, as_of: datetime, *, currency: str = "points") -> Balance:
         """Return a member's points at an instant."""
-        check_currency(self._books, identifier(currency, "currency"))
-        return balance(self._books, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
+        check_currency(self._current, identifier(currency, "currency"))
+        return balance(self._current, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
 
     def lots(self, member: str, as_of: datetime, *, currency: str = "points") -> tuple[Lot, ...]:
         """Return a member's lots at an instant."""
-        check_currency(self._books, identifier(currency, "currency"))
-        return lots(self._books, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
+        check_currency(self._current, identifier(currency, "currency"))
+        return lots(self._current, identifier(member, "member"), currency, micros(as_of, "as_of"), None)
 
     def entries(
         self,
@@ -94,26 +111,50 @@ class Posting:
                 _EARLIEST if start is None else micros(start, "start"),
                 _LATEST if end is None else micros(end, "end"),
             )
-        found = self._books.entries(member, rule=rule, event=event, reference=reference, within=within)
+        found = self._current.entries(member, rule=rule, event=event, reference=reference, within=within)
         return tuple(entry for entry in found if kind is None or entry.kind == kind)
 
     def undone(self, entries: Iterable[str]) -> dict[str, int]:
         """Return how many points of each of these entries have been undone, where any were."""
-        return self._books.undone_of(tuple(entries))
+        return self._current.undone_of(tuple(entries))
 
     def latest(self, member: str) -> datetime | None:
         """Return the latest instant at which an entry of a member took effect; None without entries."""
-        wallet = self._books.wallet(identifier(member, "member"))
+        wallet = self._current.wallet(identifier(member, "member"))
         return from_micros(wallet.latest) if wallet.length else None
 
     def counter(self, name: str) -> int:
         """Return a program-wide counter, 0 when it was never counted."""
-        return self._books.counter(_counter_name(name))
+        return self._current.counter(_counter_name(name))
 
     def count(self, name: str, delta: int, at_most: int | None = None) -> None:
         """Add to a program-wide counter; `at_most` must still hold when the transaction commits."""
         limit = None if at_most is None else whole(at_most, "at_most")
-        self._books.count(_counter_name(name), whole(delta, "delta"), limit)
+        self._current.count(_counter_name(name), whole(delta, "delta"), limit)
+
+
+class Works:
+    """The `work` under way in each thread: what it has done is seen by its own posting only."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._here = local()
+
+    def refuse(self) -> None:
+        """Refuse to change the ledger beside the work under way: that would be overwritten, or wait for ever."""
+        if getattr(self._here, "is_working", False):
+            raise InvalidValue(
+                "inside `transact`, post with the posting that `work` is given, not with the ledger"
+            )
+
+    def run(self, work: Callable[[Posting], T], posting: Posting) -> T:
+        """Run one work to its end."""
+        self._here.is_working = True
+        try:
+            return work(posting)
+        finally:
+            self._here.is_working = False
+            posting.end()
 
 
 def declared(store: Store, currency: str) -> Books:
@@ -176,6 +217,19 @@ def lots(books: Books, member: str, currency: str, at: int, known_at: int | None
         if points:
             shown.append(shown_lot(lot, points))
     return tuple(shown)
+
+
+def refuse_to_erase(wallet: Wallet | None, member: str, at: int) -> None:
+    """Refuse to erase who is not there, or has a hold open: an order is under way."""
+    if wallet is None or member.startswith(ERASED):
+        raise InvalidValue("no such member to erase")
+    live = [(hold.at, hold.id) for hold in wallet.holds if hold.is_live(max(wallet.latest, at))]
+    if live:
+        _, first = min(live)
+        raise HoldOpen(
+            f"a hold is open: {first!r}; capture or release it first, or erase as_of an instant when it has ended",
+            hold=first,
+        )
 
 
 class RefusedBatch(Exception):

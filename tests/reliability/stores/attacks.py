@@ -42,6 +42,7 @@ def furnish(ledger):
     ledger.post(Transfer(id="t1", member="ann", to="bob", points=10, at=T0 + day))
     ledger.post(Hold(id="h1", member="ann", points=20, at=T0 + 2 * day))
     ledger.post(Capture(id="c1", hold="h1", points=5, sink="shop", at=T0 + 2 * day))
+    ledger.post(Hold(id="h0", member="bob", points=4, at=T0 + day, expires_at=T0 + 1.5 * day))
     ledger.post(Hold(id="h2", member="bob", points=4, at=T0 + 2 * day, expires_at=T0 + 30 * day))
     ledger.post(Reverse(id="r1", entry="s1", points=8, at=T0 + 3 * day))
     ledger.post(Earn(id="e3", member="dan", points=40, fund="sales", at=T0 + 3 * day))

@@ -13,6 +13,7 @@ import pytest
 from userops.core.chance import stream
 from userops.errors import (
     BudgetExceeded,
+    DamagedLedger,
     IncompatibleLedger,
     InvalidValue,
     LedgerClosed,
@@ -85,6 +86,9 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content):
         "sqlite:///:memory:",
         "mysql://u:hush@h/d",
         "points.db?mode=memory",
+        "points\0.db",
+        "no_folder/points.db",
+        ".",
         b"x",
         7,
     ],
@@ -97,14 +101,55 @@ def test_what_is_no_durable_ledger_is_refused(url, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_salt_is_refused_once_there_are_members(new_url):
-    url = new_url()
-    with Ledger.open(url, salt=b"s") as ledger:
+def test_a_damaged_file_is_not_said_to_be_worth_another_try(tmp_path):
+    path = tmp_path / "points.db"
+    with Ledger.open(path) as ledger:
         ledger.add_fund(Fund("sales"))
-    with Ledger.open(url, salt=b"t") as ledger:
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([255]) * 200 + content[300:])
+    with pytest.raises(DamagedLedger, match="backup"):
+        Ledger.open(path)
+
+
+def test_a_source_of_randomness_is_one(tmp_path):
+    with pytest.raises(InvalidValue, match="rng"):
+        Ledger.open(tmp_path / "points.db", rng=7)
+
+
+def test_an_encoding_that_keeps_bytes_only_is_refused(postgres):
+    postgres.sql("CREATE DATABASE bytes_only TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    with pytest.raises(IncompatibleLedger, match="UTF8"):
+        Ledger.open(postgres.url("bytes_only"))
+
+
+def test_a_reading_outlives_the_connections_it_finds(postgres):
+    url = postgres.new()
+    cut = f"""SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+              WHERE datname = '{url.rpartition("/")[2]}' AND pid <> pg_backend_pid()"""
+    with Ledger.open(url) as ledger:
+        ledger.add_fund(Fund("sales"))
         ledger.post(Earn(id="e", member="ann", points=1, fund="sales", at=T0))
-    with pytest.raises(IncompatibleLedger, match="another salt"):
-        Ledger.open(url, salt=b"s")
+        for read in (
+            lambda: ledger.balance("ann", T0).available,
+            lambda: ledger.settled,
+            lambda: len(ledger.doctor()) - 1,
+        ):
+            assert int(postgres.sql(cut)) > 0
+            assert read() == 1
+
+
+def test_another_salt_is_refused_once_there_is_anything(new_url):
+    url = new_url()
+    Ledger.open(url, salt=b"s").close()
+    with Ledger.open(url, salt=b"t") as ledger:
+        ledger.add_fund(Fund("sales"))
+        with pytest.raises(IncompatibleLedger, match="another salt"):  # Who has it open would not know.
+            Ledger.open(url, salt=b"s")
+        ledger.post(Earn(id="e", member="ann", points=1, fund="sales", at=T0))
+        assert ledger.audit() == ()
+    for salt in (b"s", b""):
+        with pytest.raises(IncompatibleLedger, match="another salt"):
+            Ledger.open(url, salt=salt)
 
 
 def test_passwords_are_never_said(postgres):

@@ -56,6 +56,13 @@ def test_every_changed_cell_is_found(sound, counted):
     hunt(sound, 1, counted)
 
 
+def test_a_living_hold_is_not_exchanged_for_one_that_is_over(sound):
+    table = "UPDATE ledger_hold SET is_open = 1 - is_open WHERE id IN ('h0', 'h2')"
+    url = sound.attacked([(table, [])])
+    assert url is not None  # No constraint of the database stands in the way.
+    assert is_found(url)
+
+
 def test_every_table_has_rows_to_attack(sound):
     assert all(sound.rows(table) for table in table_order())
 

@@ -1,6 +1,6 @@
 """The ledger as a whole: batches, quotes, precedence, evidence, erasure, closing."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -256,6 +256,31 @@ def test_nobody_is_erased_while_a_hold_is_open(books, day):
     books.ledger.erase("u1")
 
 
+def test_a_hold_that_has_ended_does_not_keep_anybody(books, day):
+    books.earn(100)
+    books.hold(10, on=1, id="h1", expires_at=2)
+    with pytest.raises(HoldOpen, match="as_of"):  # The wallet's last entry is of day 1.
+        books.ledger.erase("u1")
+    with pytest.raises(HoldOpen):
+        books.ledger.erase("u1", as_of=day(2) - timedelta(microseconds=1))
+    name = books.ledger.erase("u1", as_of=day(2))
+    assert books.ledger.balance(name, day(2)) == Balance(100, 0, 0, 0)
+    assert books.ledger.audit() == ()
+
+
+def test_an_erasure_asked_again_is_recognised_too(books, day):
+    books.earn(100)
+    name, head = books.ledger.erase("u1"), books.ledger.head
+    assert books.ledger.erase("u1") == name
+    assert books.ledger.head == head
+    books.earn(1, on=1)
+    second = books.ledger.erase("u1")
+    assert name != second == books.ledger.erase("u1")
+    for nobody in ("u2", name):
+        with pytest.raises(InvalidValue, match="no such member"):
+            books.ledger.erase(nobody)
+
+
 def test_the_names_of_the_erased_are_not_for_use(books, day):
     books.earn(10)
     name = books.ledger.erase("u1")
@@ -288,6 +313,7 @@ def test_a_closed_ledger_says_so(day):
         lambda: ledger.head,
         lambda: ledger.funds,
         lambda: ledger.doctor(),
+        ledger.__enter__,
     ):
         with pytest.raises(LedgerClosed):
             call()
@@ -299,3 +325,49 @@ def test_counters_of_a_transaction_keep_their_bound(books):
     with pytest.raises(UseropsError):
         books.ledger.transact([], lambda posting: posting.count("c", 2, at_most=3))
     assert books.ledger.transact([], lambda posting: posting.counter("c")) == 2
+
+
+def test_inside_a_transaction_only_its_posting_posts(books):
+    books.earn(100, id="e1")
+    spend = Spend(id="s1", member="u1", points=60, sink="shop", at=datetime(2027, 1, 2, tzinfo=UTC))
+    ledger, head = books.ledger, books.ledger.head
+
+    def beside(call):
+        def work(posting):
+            posting.post(Earn(id="e2", member="u1", points=1, fund="sales", at=spend.at))
+            call()
+
+        return work
+
+    for call in (
+        lambda: ledger.post(spend),
+        lambda: ledger.post_all([spend]),
+        lambda: ledger.post_all([spend], atomic=False),
+        lambda: ledger.transact(["u1"], lambda posting: posting.post(spend)),
+        lambda: ledger.erase("u1"),
+        lambda: ledger.add_fund(Fund("other")),
+    ):
+        with pytest.raises(InvalidValue, match="posting that `work` is given"):
+            ledger.transact(["u1"], beside(call))
+    assert ledger.head == head
+    assert (
+        ledger.transact(["u1"], lambda _: ledger.balance("u1", spend.at).available) == 100
+    )  # Reading is fine.
+    assert ledger.post(spend).allocations == (("e1", 60),)
+    assert ledger.audit() == ()
+
+
+def test_a_posting_kept_beyond_its_transaction_is_refused(books):
+    kept = books.ledger.transact(["u1"], lambda posting: posting)
+    note = Note(id="n", member="u1", kind="k", at=datetime(2027, 1, 2, tzinfo=UTC))
+    for call in (lambda: kept.post(note), lambda: kept.entries("u1"), lambda: kept.count("c", 1)):
+        with pytest.raises(InvalidValue, match="over"):
+            call()
+    assert books.ledger.entries() == ()
+
+
+def test_an_instant_beyond_the_calendar_of_a_budget_is_a_malformed_command(books):
+    at = datetime(9999, 12, 31, 23, tzinfo=UTC)  # In Shanghai that is the year 10000.
+    earn = Earn(id="e", member="u1", points=1, fund="promo", at=at)
+    (outcome,) = books.ledger.post_all([earn])
+    assert (type(outcome), outcome.field) == (InvalidCommand, "at")

@@ -79,3 +79,10 @@ def test_an_exchange_is_an_issuance_of_its_fund(books, day):
         books.post(exchange(day, id="x2", to_currency="typo", fund="typo"))
     with pytest.raises(UnknownFund):
         books.post(exchange(day, id="x2", fund="typo"))
+
+
+def test_an_exchange_is_an_entry_of_both_its_currencies(books, day):
+    books.earn(10, id="e1")
+    books.post(exchange(day, id="x"))
+    found = {currency: [entry.id for entry in books.ledger.entries("u1", currency=currency)] for currency in ("points", "miles", "value")}  # fmt: skip
+    assert found == {"points": ["e1", "x"], "miles": ["x"], "value": []}

@@ -61,6 +61,21 @@ def test_a_back_dated_command_takes_points_back_from_expired(books, day, is_swep
     assert (row.redeemed, row.expired) == (7, 3)
 
 
+@pytest.mark.parametrize("is_swept", [False, True])
+@pytest.mark.parametrize("is_captured", [False, True])
+def test_a_refused_back_dated_command_tells_what_was_held_then(books, day, is_swept, is_captured):
+    books.earn(10)
+    books.hold(3, on=2, id="h", expires_at=6)
+    if is_captured:
+        books.post(Capture(id="c", hold="h", sink="shop", at=day(5)))
+    books.earn(1, on=9)
+    if is_swept:
+        books.post(Expire(at=day(9)))
+    with pytest.raises(InsufficientPoints) as refused:
+        books.spend(8, on=4)
+    assert (refused.value.available, refused.value.pending, refused.value.held) == (7, 0, 3)
+
+
 def test_a_back_dated_command_needs_lots_that_were_there_and_still_are(books):
     books.earn(10, 5, id="a")
     with pytest.raises(InsufficientPoints):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -24,6 +24,7 @@ from userops.points.stores.schema import sweep as sweeps
 from userops.points.stores.session import Session
 from userops.points.stores.writing import declaration_tip, entry_seal, seal
 from userops.points.values import Entry, Finding
+from userops.points.wallet import HoldState
 
 
 class AuditedSession(Session):
@@ -172,14 +173,18 @@ def _holds_and_debts(rows: _Rows, entries: list[Entry]) -> Iterator[Finding]:
         for member in one.members:
             by_member[member].append(one)
     kept: dict[str, dict[str, Any]] = {member: {} for member in by_member}
-    opened = dict.fromkeys(by_member, 0)
+    opened: dict[str, dict[str, int]] = {member: {} for member in by_member}
     for values in rows.of(hold):
         member = rows.wallets[values[1]].member
         kept[member][values[0]] = hold_state((*values, member))
-        opened[member] += values[-1]
+        opened[member][values[0]] = values[-1]
     for row in rows.wallets.values():
         history = History.of(row.member, by_member[row.member])
-        if kept[row.member] != history.holds or opened[row.member] != row.open_holds:
+        if (
+            kept[row.member] != history.holds
+            or sum(opened[row.member].values()) != row.open_holds
+            or not _are_open(opened[row.member], history.holds, row.latest)
+        ):
             yield Finding("hold", row.member, "the holds are not those that the entries give")
         owed = sorted(
             [one.entry, one.fund, one.currency, one.at, one.points]
@@ -188,6 +193,14 @@ def _holds_and_debts(rows: _Rows, entries: list[Entry]) -> Iterator[Finding]:
         )
         if owed != sorted(json.loads(row.debts) if row.debts else []):
             yield Finding("debt", row.member, "the debts are not those that the entries give")
+
+
+def _are_open(opened: Mapping[str, int], holds: Mapping[str, HoldState], latest: int) -> bool:
+    """Say whether all living holds are open, and none that was resolved; a lapsed one may be either."""
+    return all(
+        opened[one.id] == 1 if one.is_live(max(latest, one.at)) else not one.resolved_by or not opened[one.id]
+        for one in holds.values()
+    )
 
 
 def _counts(rows: _Rows, entries: list[Entry]) -> Iterator[Finding]:

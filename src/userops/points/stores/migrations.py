@@ -106,8 +106,11 @@ def read_version(wire: Wire, sql: Statements) -> int:
 
 
 def check_salt(wire: Wire, sql: Statements, salt: bytes) -> None:
-    """Refuse a salt that the ledger's members were not committed with; without members any will do."""
+    """Refuse a salt that the ledger was not made with; as long as nothing was declared in it any will do.
+
+    Another process may have it open with its own salt, and commit members with that as soon as it posts.
+    """
     if wire.value(sql.meta, ("salt",)) != salt_check(salt):
-        if wire.value(sql.last_wallet) is not None:
+        if wire.value(sql.meta, ("declarations",)) not in ("0", "1"):  # `points` is there from the start.
             raise IncompatibleLedger("the ledger was made with another salt; open it with that one")
         wire.run(sql.set_meta, (salt_check(salt), "salt"))

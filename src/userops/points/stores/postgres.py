@@ -65,7 +65,7 @@ class PostgreSQL:
                 pool_size=4,
                 max_overflow=60,
                 paramstyle="format",
-                connect_args={"autocommit": True},
+                connect_args={"autocommit": True, "client_encoding": "UTF8"},
             )
         except (ArgumentError, ValueError, TypeError):
             raise InvalidValue("the URL is not one of postgresql+psycopg://user@host/database") from None
@@ -109,7 +109,6 @@ class PostgreSQL:
         wire.run("SET default_transaction_isolation TO 'read committed'")
         wire.run(f"SET lock_timeout TO {_LOCK_MILLISECONDS}")
         wire.run(f"SET statement_timeout TO {_STATEMENT_MILLISECONDS}")
-        wire.run("SET client_encoding TO 'UTF8'")
 
     def check(self, wire: Wire) -> None:
         """Refuse a database that cannot keep every text, or does not accept writes."""

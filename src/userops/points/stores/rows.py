@@ -53,7 +53,11 @@ def lot_state(values: Sequence[Any]) -> LotState:
         unit_cost = Decimal(cost)
     except UNREADABLE:
         raise damaged("lot", id_) from None
-    if not (_FIRST <= earned <= _LAST >= available >= _FIRST <= ends) or _LAST < ends != NEVER:
+    if (
+        not (_FIRST <= earned <= _LAST >= available >= _FIRST <= ends)
+        or _LAST < ends != NEVER
+        or is_issue not in (0, 1)
+    ):
         raise damaged("lot", id_)
     return LotState(
         currency, ends, available, (place, within), id_, member, fund, unit_cost, earned, rule, origin, original,

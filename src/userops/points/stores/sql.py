@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from os import PathLike, fspath
 from typing import Any, TypeVar
 
@@ -53,6 +53,8 @@ def open_store(url: str | PathLike[str], salt: bytes, rng: Generator | None) -> 
     text = fspath(url) if isinstance(url, str | PathLike) else None
     if not isinstance(text, str) or not text:
         raise InvalidValue("the path or URL of a ledger must be a text that is not empty")
+    if rng is not None and not isinstance(rng, Generator):
+        raise InvalidValue(f"rng must be a numpy Generator, not {type(rng).__name__}")
     if text.startswith(("postgresql://", "postgresql+psycopg://")):
         from userops.points.stores.postgres import PostgreSQL
 
@@ -75,6 +77,8 @@ def _sqlite_path(text: str) -> str:
         raise InvalidValue(
             "a ledger is opened by a path, or by sqlite:/// or postgresql+psycopg:// and what follows"
         )
+    if "\0" in text:
+        raise InvalidValue("the path of a ledger contains a NUL character")
     if not text or text == ":memory:" or "mode=memory" in text or "?" in text:
         raise InvalidValue("a durable ledger needs the plain path of a file; Ledger.in_memory() needs none")
     return text
@@ -234,13 +238,28 @@ class SqlStore:
     @contextmanager
     def reading(self) -> Iterator[AuditedSession]:
         """Return a context in which all reads see one moment."""
-        with self._telling(), self._driver.connection() as wire, Transaction(self._driver, wire):
+        with self._telling(), ExitStack() as open_:
+            wire = self._retrying(lambda _: self._begin_reading(open_))
             yield AuditedSession(wire, self._sql, self._driver, self._declared, self._salt)
+
+    def _begin_reading(self, open_: ExitStack) -> Wire:
+        """Begin to read, on a connection that answers: a pool may keep those of a server that has restarted."""
+        with ExitStack() as trying:
+            wire = trying.enter_context(self._driver.connection())
+            trying.enter_context(Transaction(self._driver, wire))
+            open_.push(trying.pop_all())
+        return wire
+
+    def _asked(self, question: Callable[[Wire], T]) -> T:
+        def attempt(_: Try) -> T:
+            with self._driver.connection() as wire:
+                return question(wire)
+
+        return self._retrying(attempt)
 
     def settled(self) -> int:
         """Return the greatest sequence below which nothing is in flight."""
-        with self._telling(), self._driver.connection() as wire:
-            return self._driver.settled(wire)
+        return self._asked(self._driver.settled)
 
     # -- Declarations and erasures ------------------------------------------------------------------------
 
@@ -295,8 +314,7 @@ class SqlStore:
 
     def doctor(self) -> tuple[str, ...]:
         """Return unsafe settings."""
-        with self._telling(), self._driver.connection() as wire:
-            return tuple(self._driver.doctor(wire))
+        return tuple(self._asked(self._driver.doctor))
 
     def close(self) -> None:
         """Close every connection."""

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from json import dumps
+from os.path import isdir
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from userops.errors import IncompatibleLedger, StoreUnavailable
+from userops.errors import DamagedLedger, IncompatibleLedger, InvalidValue, StoreUnavailable
 from userops.points.stores.schema import APPLICATION_ID
 from userops.points.stores.wire import NO_CLAIMS, Wire
 
@@ -24,7 +25,23 @@ _BUSY_SECONDS = 5.0
 #: Primary result codes that another try may cure: SQLITE_BUSY, SQLITE_LOCKED, and a constraint, which a
 #: transaction that locks before it reads meets only when the file was changed by somebody else.
 _PASSING = (5, 6)
+#: What no other try cures: SQLITE_CORRUPT and SQLITE_NOTADB.
+_CORRUPT, _NO_DATABASE = 11, 26
 _SETTINGS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def _code(error: BaseException) -> int:
+    """Return the primary result code of an error, 0 when it has none."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _told(fault: BaseException) -> IncompatibleLedger | None:
+    """Return an error that says what to do, where trying again would not help."""
+    if _code(fault) == _NO_DATABASE:
+        return IncompatibleLedger("the file is not a SQLite database; give the path of a ledger")
+    if _code(fault) == _CORRUPT:
+        return DamagedLedger("the SQLite file is damaged; restore it from a backup")
+    return None
 
 
 class SQLite:
@@ -39,11 +56,15 @@ class SQLite:
         """Open the file, or make it."""
         if sqlite3.sqlite_version_info < _OLDEST:
             raise IncompatibleLedger(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 is needed")
+        if isdir(path) or not isdir(Path(path).absolute().parent):  # noqa: PTH112 — too long a name is none
+            raise InvalidValue(f"a ledger is a file in a folder that is there; {path!r} is not")
         self.dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
         self._path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        #: Whether a call is under way: one made inside it gets a connection of its own.
+        self._is_used = False
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -58,10 +79,9 @@ class SQLite:
             connection.execute("PRAGMA foreign_keys = ON")
         except BaseException as fault:
             connection.close()
-            if isinstance(fault, sqlite3.DatabaseError) and "not a database" in str(fault):
-                raise IncompatibleLedger(
-                    "the file is not a SQLite database; give the path of a ledger"
-                ) from None
+            told = _told(fault)
+            if told is not None:
+                raise told from None
             raise
         return connection
 
@@ -80,6 +100,8 @@ class SQLite:
     def connection(self) -> Iterator[Wire]:
         """Return the connection, for one thread at a time; after an error that stays it is made anew."""
         with self._lock:
+            if not self._is_used:
+                self._drop_if_stuck()  # An interrupt may have come between the last call and its own end.
             if self._connection is None:
                 if self._closed:
                     raise StoreUnavailable("the ledger was closed meanwhile")
@@ -87,14 +109,20 @@ class SQLite:
             if self._connection.in_transaction:
                 yield from self._aside()
                 return
-            cursor = self._connection.cursor()
+            cursor, before = self._connection.cursor(), self._is_used
+            self._is_used = True
             try:
                 yield Wire(cursor)
-            except BaseException:
+            except BaseException as fault:
                 self._drop_if_stuck()
+                told = _told(fault)
+                if told is not None:
+                    raise told from fault
                 raise
             finally:
-                cursor.close()  # A statement interrupted half-way would keep the file open.
+                self._is_used = before
+                if self._connection is not None:
+                    cursor.close()  # A statement interrupted half-way would keep the file open.
 
     def _aside(self) -> Iterator[Wire]:
         """Yield a connection of its own to a call made inside a transaction: it sees what was committed."""
@@ -106,9 +134,12 @@ class SQLite:
 
     def _drop_if_stuck(self) -> None:
         """Close a connection that a failed roll-back left inside a transaction: closing rolls back."""
-        if self._connection is not None and self._connection.in_transaction:
-            self._connection.close()
-            self._connection = None
+        connection = self._connection
+        if connection is not None and connection.in_transaction:
+            self._connection = (
+                None  # First: an interrupt before the next line leaves a connection nobody uses.
+            )
+            connection.close()
 
     def begin(self, wire: Wire, *, posting: bool, claims: Mapping[str, bool] = NO_CLAIMS) -> None:
         """Begin; to post, the file is locked first, so that nothing read can be outdated when it is written."""
@@ -121,7 +152,7 @@ class SQLite:
 
     def is_passing(self, error: Exception) -> bool:
         """Say whether the file was only busy."""
-        return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _PASSING
+        return _code(error) in _PASSING
 
     def describe(self, error: Exception) -> str:
         """Return SQLite's own words: they name files and columns, never values."""
