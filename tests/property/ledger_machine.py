@@ -337,7 +337,7 @@ class LedgerMachine(Compared, RuleBasedStateMachine):
 #: How often `drive` takes each step: as often as a rule, the commands that lead somewhere more often.
 MIX = (
     *ARGUMENTS, "expire", *["earn"] * 4, *["spend"] * 2, *["hold"] * 3, *["capture"] * 2, "release",
-    *["reverse"] * 3, *["transfer"] * 2, "advance", "exchange",
+    *["reverse"] * 3, *["transfer"] * 2, "advance", "exchange", *["owe"] * 2, "capture",
 )  # fmt: skip
 
 
