@@ -59,6 +59,6 @@ MUTANTS = (
     ("an extension moves lots of later", "points/expiring.py", "books.history(command.member).there(draft.at)", "books.history(command.member).lots.values()"),
     ("a back-dated command finds lots of later", "points/history.py", "        least = total\n", "        least = NEVER\n"),
     ("an extension leaves written off what it saved", "points/expiring.py", "draft.keep(lot.with_left(lot.left, 0))", "draft.keep(lot)"),
-    ("a quote posts", "points/ledger.py", "            return post(Books(store), command, self._generations)", "            return self.post(command)"),
-    ("a statement opens with what its first instant brings", "points/reports.py", "[start - 1, *instants]", "[start, *instants]"),
+    ("a quote posts", "points/ledger.py", "            return post(Books(store), command, self._naming.generations)", "            return self.post(command)"),
+    ("a statement opens with what its first instant brings", "points/reports.py", "in changes.items() if at < start)", "in changes.items() if at <= start)"),
 )  # fmt: skip
