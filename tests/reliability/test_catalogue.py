@@ -142,8 +142,16 @@ def cases():
             yield pytest.param(command, good, argument, values, id=f"{command.__name__}-{argument}")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tried():
+    """Count the values that were refused, and say it at the end."""
+    counted = []
+    yield counted
+    print(f"[evidence] {len(counted)} values, each refused")
+
+
 @pytest.fixture
-def ledger():
+def ledger(tried):
     with Ledger.in_memory() as ledger:
         ledger.add_fund(Fund("sales", unit_cost=Decimal("0.10")))
         ledger.add_currency(Currency("miles"))
@@ -151,6 +159,7 @@ def ledger():
         ledger.post(Spend(id="s0", member="u1", points=10, sink="shop", at=T))
         ledger.post(Hold(id="h0", member="u1", points=10, at=T))
         ledger.post(Earn(id="e9", member="u9", points=9, fund="sales", at=T))
+        ledger.tried = tried
         yield ledger
 
 
@@ -168,6 +177,7 @@ def refused(ledger, value, call, error):
     assert isinstance(caught.value, UseropsError)
     assert len(str(caught.value)) < 2_000
     assert ledger.head == head
+    ledger.tried.append(value)
     return caught.value
 
 
