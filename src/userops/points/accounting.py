@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
@@ -254,6 +254,10 @@ def roll_forward(
     bounds = month_starts(start, months, zone(timezone))
     if redemption_rates is not None and len(listed(redemption_rates, "redemption_rates")) != months + 1:
         raise InvalidValue(f"{months} months need {months + 1} redemption rates, the opening one first")
+    if bounds[0] == datetime.min.replace(tzinfo=UTC):
+        raise InvalidValue(
+            "start must lie after the first instant of year 1: the month before it must have ended"
+        )
     # What happens at the first instant of a month belongs to it: the month before ends just ahead of it.
     states = _by_fund(books, [at - timedelta(microseconds=1) for at in bounds], known_at)
     rows = []

@@ -71,6 +71,12 @@ def ledger():
     return made
 
 
+def test_nothing_comes_before_the_first_instant_there_is(ledger):
+    with pytest.raises(InvalidValue, match="first instant of year 1"):
+        roll_forward(ledger, date(1, 1, 1), 2)
+    assert roll_forward(ledger, date(1, 2, 1), 2).rows == ()
+
+
 def test_the_roll_forward_ties_to_the_point(ledger):
     rows = roll_forward(ledger, date(2027, 1, 1), 18, timezone="Asia/Shanghai").rows
     closing = {}
